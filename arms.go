@@ -1,0 +1,44 @@
+package datadropout
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/datadropout/datadropout/dataset"
+)
+
+// selectControls fills in which positions each arm keeps at each seed. The control arms drop as many samples as the
+// dropped arm: random as many of every class, drawn anew at each seed; highest_loss those of the highest training loss
+// in round 1 of the first seed.
+func (r *runner) selectControls(kept map[string][][]int) error {
+	d := r.data
+	perClass := make([]int, len(d.Images.Classes))
+	for _, i := range r.out.Dropped {
+		perClass[d.Images.Labels[i]]++
+	}
+	highest := r.data.without(highestLoss(d.Split.Train, r.out.TrainLoss, len(r.out.Dropped)))
+	for k := range r.config.Seeds {
+		random, err := dataset.StratifiedSample(d.Images.Labels, d.Split.Train, perClass, r.seed(k))
+		if err != nil {
+			return err
+		}
+		kept[Dropped] = append(kept[Dropped], r.out.Kept)
+		kept[Random] = append(kept[Random], d.without(random))
+		kept[HighestLoss] = append(kept[HighestLoss], highest)
+	}
+	return nil
+}
+
+// highestLoss returns the n positions of the highest loss; loss[k] belongs to idx[k]. Ties keep the order of idx.
+func highestLoss(idx []int, loss []float32, n int) []int {
+	order := make([]int, len(idx))
+	for k := range order {
+		order[k] = k
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(loss[b], loss[a]) })
+	top := make([]int, n)
+	for k, o := range order[:n] {
+		top[k] = idx[o]
+	}
+	return top
+}

@@ -1,0 +1,121 @@
+// Command datadropout finds the training samples that hurt a convolutional network, drops them, trains again from
+// scratch, and measures on untouched data whether it helped.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/dataset"
+)
+
+// Exit codes, as every command's help lists them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUntrusted   = 3
+	exitInput       = 10
+	exitInterrupted = 130
+)
+
+const exitCodesHelp = `Exit codes:
+  0    done
+  1    failed
+  2    wrong usage
+  3    done, but the result must not be trusted: the influence solver did not converge
+  10   an input is missing or unreadable
+  130  interrupted; the same command with --resume continues
+`
+
+// errUntrusted says that a run finished with a solver that did not converge.
+var errUntrusted = errors.New("the influence solver did not converge: the result must not be trusted")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// execute runs the command line and returns the exit code. Errors go to stderr in one line.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintln(stderr, "datadropout: "+oneLine(err))
+	}
+	return exitCode(err)
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "datadropout",
+		Short: "Find the training samples that hurt, drop them, train again, and prove whether it helped",
+		Long: "datadropout trains an image classifier, estimates for every training sample how the validation loss would\n" +
+			"change if that sample were removed, drops the harmful ones, trains again from scratch with identical\n" +
+			"settings, and measures on untouched test data whether that helped.\n\n" + exitCodesHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       datadropout.Version(),
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &datadropout.UsageError{Err: err} })
+	root.AddCommand(newRunCommand())
+	return root
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return &datadropout.UsageError{Err: fmt.Errorf("unknown command %q; see datadropout --help", args[0])}
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return &datadropout.UsageError{Err: fmt.Errorf("%s takes no argument, got %q; see datadropout %s --help", cmd.Name(), args[0], cmd.Name())}
+}
+
+func exitCode(err error) int {
+	var usage *datadropout.UsageError
+	var input *dataset.InputError
+	var path *fs.PathError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.Is(err, errUntrusted):
+		return exitUntrusted
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &input):
+		return exitInput
+	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
+		return exitInput
+	}
+	return exitFailed
+}
+
+// oneLine joins an error's lines: a message is one line, whatever a library put into it.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", " ")), " ")
+}

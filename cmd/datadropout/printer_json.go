@@ -1,0 +1,43 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/datadropout/datadropout"
+)
+
+// jsonPrinter writes JSON lines, each with a type: begin, start, progress, done, result.
+type jsonPrinter struct{ encoder *json.Encoder }
+
+func newJSONPrinter(w io.Writer) *jsonPrinter { return &jsonPrinter{json.NewEncoder(w)} }
+
+func (p *jsonPrinter) begin(c datadropout.Config, d *datadropout.Data, dir string) {
+	p.write(struct {
+		Type  string `json:"type"`
+		Data  string `json:"data"`
+		Hash  string `json:"data_hash"`
+		Train int    `json:"train"`
+		Score int    `json:"score"`
+		Tune  int    `json:"tune"`
+		Test  int    `json:"test"`
+		Net   string `json:"net"`
+		Seeds int    `json:"seeds"`
+		Out   string `json:"out"`
+	}{"begin", c.Data, d.Hash, c.Train, c.Score, c.Tune, c.Test, c.Net, c.Seeds, dir})
+}
+
+func (p *jsonPrinter) event(e datadropout.Event) { p.write(e) }
+
+func (p *jsonPrinter) endProgress() {}
+
+func (p *jsonPrinter) result(o *datadropout.Outcome, dir string) {
+	p.write(struct {
+		Type string `json:"type"`
+		Out  string `json:"out"`
+		datadropout.Result
+	}{"result", dir, o.Result})
+}
+
+// write drops errors: a reader that has gone away does not stop a run whose results are on disk.
+func (p *jsonPrinter) write(v any) { _ = p.encoder.Encode(v) }

@@ -1,0 +1,84 @@
+package datadropout
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/datadropout/datadropout/train"
+)
+
+// conclude reads the test split, for the first and only time, and fills in the result.
+func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
+	began := time.Now()
+	arms := ArmsResult{}
+	parts, part := 0, 0
+	for _, arm := range Arms {
+		arms[arm] = newArmResult()
+		parts += len(kept[arm])
+	}
+	for _, arm := range Arms {
+		for k, idx := range kept[arm] {
+			part++
+			r.observe.emit(Event{Type: "start", Stage: StageEvaluate, Part: part, Parts: parts, What: fmt.Sprintf("%s, seed %d", arm, r.seed(k))})
+			if err := r.measure(ctx, armKey(arm, k), idx, arms[arm]); err != nil {
+				return err
+			}
+		}
+	}
+	seconds := time.Since(began).Seconds()
+	r.observe.emit(Event{Type: "done", Stage: StageEvaluate, Part: parts, Parts: parts, What: "all arms on all splits", Fraction: 1, Seconds: seconds})
+
+	c, d := r.config, r.data
+	r.times.Total = r.times.Round1 + r.times.Influence + r.times.Choose + r.times.Round2 + seconds
+	r.out.Result = Result{
+		Schema: 1, Task: c.Task,
+		Data: DataResult{Name: c.Data, Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
+			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train)},
+		Net:        NetResult{Name: c.Net, Parameters: r.network.Size()},
+		Backend:    c.Backend,
+		Metric:     train.CrossEntropy{}.Metric(),
+		Infl:       InflResult{Estimator: c.Estimator, Seconds: r.times.Influence, Solver: r.out.Scores.Solver},
+		Drop:       r.drop,
+		Arms:       arms,
+		Effect:     Effect{Verdict: NothingDropped, P: 1},
+		Seconds:    r.times,
+		PeakMemory: peakMemory(),
+	}
+	if len(r.out.Dropped) > 0 {
+		r.out.Result.Effect = PairedEffect(arms[Dropped].TestMetric, arms[Full].TestMetric)
+		overRandom := PairedEffect(arms[Dropped].TestMetric, arms[Random].TestMetric)
+		overHighest := PairedEffect(arms[Dropped].TestMetric, arms[HighestLoss].TestMetric)
+		reduction := PairedEffect(arms[Full].TestLoss, arms[Dropped].TestLoss)
+		r.out.Result.Control = Controls{Random: &overRandom, HighestLoss: &overHighest, LossReduction: &reduction}
+	}
+	return nil
+}
+
+// measure appends the loss and the metric of one trained model on every split.
+func (r *runner) measure(ctx context.Context, key string, trained []int, a *ArmResult) error {
+	m, _, ok, err := r.store.Model(key)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("the model %s is gone from the store", key)
+	}
+	for _, split := range []struct {
+		idx          []int
+		metric, loss *[]float64
+	}{
+		{trained, &a.TrainMetric, &a.TrainLoss},
+		{r.data.Split.Score, &a.ScoreMetric, &a.ScoreLoss},
+		{r.data.Split.Tune, &a.TuneMetric, &a.TuneLoss},
+		{r.data.Split.Test, &a.TestMetric, &a.TestLoss},
+	} {
+		e, err := r.engine.Evaluate(ctx, m, r.data.Images, split.idx)
+		if err != nil {
+			return err
+		}
+		*split.metric = append(*split.metric, e.Metric)
+		*split.loss = append(*split.loss, e.Loss)
+	}
+	return nil
+}

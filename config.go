@@ -1,0 +1,124 @@
+package datadropout
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/net"
+	"github.com/datadropout/datadropout/train"
+)
+
+// Config holds every setting of a run. Its YAML form is the run directory's config.yaml.
+type Config struct {
+	// Task is "classification".
+	Task string `yaml:"task"`
+	// Data names the data set; DataDir is the folder that holds it, empty for a built-in set.
+	Data    string `yaml:"data"`
+	DataDir string `yaml:"data_dir,omitempty"`
+	// Train, Score, Tune and Test are the sizes of the splits. 0 means the data set's default share.
+	Train int `yaml:"train"`
+	Score int `yaml:"score"`
+	Tune  int `yaml:"tune"`
+	Test  int `yaml:"test"`
+	// LabelNoise is the share of training labels, in [0, 1), replaced by a wrong class before anything is trained.
+	// It is an experiment's means: the planted samples are known, so finding them can be counted.
+	LabelNoise float64 `yaml:"label_noise"`
+	// Net names the network.
+	Net string `yaml:"net"`
+	// Recipe is the training recipe that both rounds and all arms share.
+	Recipe train.Recipe `yaml:"recipe"`
+	// Estimator names the influence estimator and Influence holds its settings.
+	Estimator string            `yaml:"estimator"`
+	Influence influence.Options `yaml:"influence"`
+	// Rule says what to drop; see [ParseRule].
+	Rule string `yaml:"rule"`
+	// Seeds is the number of paired repetitions of every arm, and Seed the first of them. Repetition k uses seed
+	// Seed+k for its initial weights and its order of samples. Seed also draws the split and the label noise.
+	Seeds int    `yaml:"seeds"`
+	Seed  uint64 `yaml:"seed"`
+	// Backend names what computes, such as "cpu". Threads bounds the processors used; 0 means all.
+	Backend string `yaml:"backend"`
+	Threads int    `yaml:"threads"`
+}
+
+// DefaultConfig returns the settings of a run without flags: the built-in procedural set and a small network.
+func DefaultConfig() Config {
+	return Config{
+		Task:       "classification",
+		Data:       "shapes",
+		LabelNoise: UnsetLabelNoise,
+		Net:        "lenet5",
+		Recipe: train.Recipe{
+			Epochs: 10, BatchSize: 64,
+			LearningRate: 0.02, Momentum: 0.9, WeightDecay: 5e-4,
+			Schedule: "cosine", WarmupFraction: 0.1,
+		},
+		Estimator: "cg",
+		Rule:      "auto",
+		Seeds:     3,
+		Backend:   "cpu",
+	}
+}
+
+// UnsetLabelNoise asks for the data set's default: a fifth of the labels for the procedural set, whose purpose is to
+// show planted errors being found, and none for real data.
+const UnsetLabelNoise = -1
+
+const proceduralLabelNoise = 0.2
+
+// resolve fills in what depends on other settings.
+func (c *Config) resolve() {
+	if c.LabelNoise == UnsetLabelNoise {
+		c.LabelNoise = 0
+		if c.Data == proceduralSet {
+			c.LabelNoise = proceduralLabelNoise
+		}
+	}
+}
+
+// Validate reports the first setting that is out of range or unknown. It reads no data.
+func (c *Config) Validate() error {
+	switch {
+	case c.Task != "classification":
+		return usagef("unknown task %q; known: classification", c.Task)
+	case !slices.Contains(net.Names(), c.Net):
+		return usagef("unknown network %q; known: %s", c.Net, strings.Join(net.Names(), ", "))
+	case c.Seeds < 1:
+		return usagef("seeds must be at least 1, got %d", c.Seeds)
+	case c.Threads < 0:
+		return usagef("threads must not be negative, got %d", c.Threads)
+	case c.LabelNoise != UnsetLabelNoise && (math.IsNaN(c.LabelNoise) || c.LabelNoise < 0 || c.LabelNoise >= 1):
+		return usagef("label noise must lie in [0, 1), got %v", c.LabelNoise)
+	}
+	for _, size := range []struct {
+		name  string
+		value int
+	}{{"train", c.Train}, {"score", c.Score}, {"tune", c.Tune}, {"test", c.Test}} {
+		if size.value < 0 {
+			return usagef("the size of the %s split must not be negative, got %d", size.name, size.value)
+		}
+	}
+	if err := c.Recipe.Validate(); err != nil {
+		return &UsageError{Err: err}
+	}
+	if _, err := influence.New(c.Estimator, c.Influence); err != nil {
+		return &UsageError{Err: err}
+	}
+	if _, err := ParseRule(c.Rule); err != nil {
+		return err
+	}
+	return nil
+}
+
+// UsageError marks a setting that is wrong in itself, whatever the data: the command exits with 2.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+func usagef(format string, args ...any) error {
+	return &UsageError{Err: fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,27 @@
+//go:build !amd64
+
+package kernel
+
+func asmBinary(BinaryOp, form, *float32, *float32, *float32, *Grid) bool { return false }
+
+func asmMulAdd(form, *float32, *float32, *float32, *float32, *Grid) bool { return false }
+
+func asmCompare(CompareOp, form, *bool, *float32, *float32, *Grid) bool { return false }
+
+func asmSelect(form, *float32, *bool, *float32, *float32, int) bool { return false }
+
+func asmUnary(UnaryOp, *float32, *float32, int) bool { return false }
+
+func asmSum(_, _ *float32, _ int) bool { return false }
+
+func asmDot(_, _, _ *float32, _ int) bool { return false }
+
+func asmLargest(_, _ *float32, _ int) bool { return false }
+
+func vectorFloats() int { return 0 }
+
+func asmColumnSums(int, *float32, *float32, int, int, int, bool) {}
+
+func asmColumnDots(int, *float32, *float32, *float32, int, int, int, int, bool) {}
+
+func asmTranspose(_, _ *float32, _, _, _ int) bool { return false }

@@ -1,0 +1,112 @@
+package datadropout
+
+import (
+	"fmt"
+
+	"github.com/datadropout/datadropout/dataset"
+)
+
+// proceduralSet is the built-in data set, drawn by code.
+const proceduralSet = "shapes"
+
+// proceduralSizes are the splits of the procedural set where the settings leave them open.
+var proceduralSizes = dataset.Sizes{Train: 4000, Score: 1000, Tune: 1000, Test: 4000}
+
+// Data is a data set made ready for a run: split, labels corrupted if the experiment asks for it, normalized.
+type Data struct {
+	// Images holds all samples of all splits. Where the data set has its own training and test files, the training
+	// samples come first, so a position in the training split is the record's number in the training files.
+	Images *dataset.Images
+	// Split holds the positions of the four splits in Images.
+	Split dataset.Split
+	// Hash is the content hash of the data set as it was read, before label noise.
+	Hash string
+}
+
+// LoadData reads or draws the data set that the settings name, splits it, plants label noise in the training split and
+// sets the normalization to the training split's channel means and deviations. Settings that depend on the data are
+// filled in: c is resolved afterwards.
+func LoadData(c *Config) (*Data, error) {
+	c.resolve()
+	sizes := dataset.Sizes{Train: c.Train, Score: c.Score, Tune: c.Tune, Test: c.Test}
+	var images *dataset.Images
+	var pool, test []int
+	if c.Data == proceduralSet {
+		sizes = withDefaults(sizes, proceduralSizes)
+		images = dataset.Shapes(sizes.Train+sizes.Score+sizes.Tune+sizes.Test, c.Seed)
+		pool = positions(0, images.Len())
+	} else {
+		training, official, err := dataset.OpenDir(c.Data, c.DataDir)
+		if err != nil {
+			return nil, err
+		}
+		if images, err = dataset.Concat(training, official); err != nil {
+			return nil, err
+		}
+		pool = positions(0, training.Len())
+		test = positions(training.Len(), images.Len())
+	}
+	if err := images.Validate(); err != nil {
+		return nil, err
+	}
+	split, err := dataset.NewSplit(images.Labels, pool, test, sizes, c.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("data set %s: %w", c.Data, err)
+	}
+	d := &Data{Images: images, Split: split, Hash: images.Hash()}
+	if c.LabelNoise > 0 {
+		if d.Images, err = images.WithLabelNoise(c.LabelNoise, split.Train, c.Seed); err != nil {
+			return nil, err
+		}
+	}
+	d.Images.Mean, d.Images.Std = d.Images.ChannelStats(split.Train)
+	c.Train, c.Score, c.Tune, c.Test = len(split.Train), len(split.Score), len(split.Tune), len(split.Test)
+	return d, nil
+}
+
+// Planted returns how many of the given positions carry a planted wrong label.
+func (d *Data) Planted(idx []int) int {
+	n := 0
+	for _, i := range idx {
+		if d.Images.Planted(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// without returns the training split less the dropped positions, in order.
+func (d *Data) without(dropped []int) []int {
+	gone := make(map[int]bool, len(dropped))
+	for _, i := range dropped {
+		gone[i] = true
+	}
+	kept := make([]int, 0, len(d.Split.Train)-len(dropped))
+	for _, i := range d.Split.Train {
+		if !gone[i] {
+			kept = append(kept, i)
+		}
+	}
+	return kept
+}
+
+func withDefaults(s, d dataset.Sizes) dataset.Sizes {
+	pick := func(v, def int) int {
+		if v == 0 {
+			return def
+		}
+		return v
+	}
+	return dataset.Sizes{
+		Train: pick(s.Train, d.Train), Score: pick(s.Score, d.Score),
+		Tune: pick(s.Tune, d.Tune), Test: pick(s.Test, d.Test),
+	}
+}
+
+func positions(from, to int) []int {
+	p := make([]int, to-from)
+	for i := range p {
+		p[i] = from + i
+	}
+	return p
+}

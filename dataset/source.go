@@ -1,0 +1,20 @@
+package dataset
+
+// Source is what training, scoring and evaluation read: inputs and targets by position.
+// Classification sets, folders of images and denoising pairs all fit into it.
+// A Source is immutable and safe for concurrent use.
+type Source interface {
+	// Len returns the number of samples.
+	Len() int
+	// ID returns the stable name of the sample at a position, such as "train/00017".
+	// It survives splitting, subsetting and label noise.
+	ID(i int) string
+	// InputDims returns the dimensions of one input, channels last: [height, width, channels].
+	InputDims() []int
+	// TargetDims returns the dimensions of one target: [classes] for a one-hot class,
+	// [height, width, channels] for an image.
+	TargetDims() []int
+	// Fill writes the normalized input and the target of the sample at position i.
+	// The slices have exactly the products of InputDims and TargetDims as lengths.
+	Fill(i int, input, target []float32)
+}

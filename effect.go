@@ -1,0 +1,97 @@
+package datadropout
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Verdicts of an [Effect].
+const (
+	Improved            = "improved"
+	NoSignificantChange = "no significant change"
+	Worse               = "worse"
+	NothingDropped      = "nothing dropped"
+)
+
+// Effect is a paired comparison over seeds: what an arm gains over another in the test metric.
+type Effect struct {
+	// Difference is the mean over seeds of the paired difference, in the metric's units (accuracy: 0..1).
+	Difference float64 `json:"metric_difference"`
+	// CI95 is the 95 % interval of the mean difference by Student's t with seeds-1 degrees of freedom.
+	// With one seed there is no interval: both ends are NaN in Go and null in JSON.
+	CI95 Interval `json:"ci95"`
+	// P is the two-sided p value of the paired t test; NaN (null) with one seed.
+	P Number `json:"p_value"`
+	// Verdict is one of the constants above.
+	Verdict string `json:"verdict"`
+	// MoreSeeds estimates how many further seeds would make the interval exclude zero if mean and deviation stay
+	// as they are; 0 when it already does, -1 when no number below a hundred would.
+	MoreSeeds int `json:"more_seeds"`
+}
+
+// significance is the level of the two-sided test and one minus the coverage of the interval.
+const significance = 0.05
+
+// PairedEffect compares two arms seed by seed: a[k] and b[k] are the test metrics at seed k, higher is better.
+// The difference is a minus b. It panics if the lengths differ or are zero.
+//
+// The interval is mean +- t(1-0.05/2, n-1) s/sqrt(n), with s the sample standard deviation of the differences.
+func PairedEffect(a, b []float64) Effect {
+	if len(a) != len(b) || len(a) == 0 {
+		panic(fmt.Sprintf("datadropout: PairedEffect of %d and %d values", len(a), len(b)))
+	}
+	n := len(a)
+	diff := make([]float64, n)
+	for k := range diff {
+		diff[k] = a[k] - b[k]
+	}
+	mean := stat.Mean(diff, nil)
+	e := Effect{Difference: mean, Verdict: NoSignificantChange, MoreSeeds: -1}
+	if n == 1 {
+		e.CI95 = Interval{Number(math.NaN()), Number(math.NaN())}
+		e.P = Number(math.NaN())
+		return e
+	}
+	s := stat.StdDev(diff, nil)
+	half := halfWidth(s, n)
+	e.CI95 = Interval{Number(mean - half), Number(mean + half)}
+	e.P = Number(pairedP(mean, s, n))
+	switch {
+	case mean-half > 0:
+		e.Verdict, e.MoreSeeds = Improved, 0
+	case mean+half < 0:
+		e.Verdict, e.MoreSeeds = Worse, 0
+	default:
+		e.MoreSeeds = moreSeeds(mean, s, n)
+	}
+	return e
+}
+
+func halfWidth(s float64, n int) float64 {
+	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
+	return t.Quantile(1-significance/2) * s / math.Sqrt(float64(n))
+}
+
+func pairedP(mean, s float64, n int) float64 {
+	if s == 0 {
+		if mean == 0 {
+			return 1
+		}
+		return 0
+	}
+	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
+	return 2 * t.Survival(math.Abs(mean)/(s/math.Sqrt(float64(n))))
+}
+
+func moreSeeds(mean, s float64, n int) int {
+	const limit = 100
+	for m := n + 1; m <= n+limit; m++ {
+		if halfWidth(s, m) < math.Abs(mean) {
+			return m - n
+		}
+	}
+	return -1
+}

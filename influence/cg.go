@@ -1,0 +1,95 @@
+package influence
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/floats"
+)
+
+// conjugateGradient is the estimator "cg", the way of Koh and Liang (2017) with one system for all training samples:
+//
+//	(C + lambda I) s = grad L_val,    delta_i = grad l_i . s / n,
+//
+// C the mean Gauss-Newton matrix J^T (d^2 l/dz^2) J (Schraudolph 2002; Martens, ICML 2010) or the mean Hessian over
+// HessianSamples training samples, lambda the recipe's weight decay plus the damping. The scores of all training
+// samples take one forward-mode pass.
+type conjugateGradient struct{ options Options }
+
+var _ Estimator = (*conjugateGradient)(nil)
+
+// Name implements Estimator.
+func (*conjugateGradient) Name() string { return "cg" }
+
+// Score implements Estimator.
+func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
+	o := e.options
+	sample := curvatureSample(p.Train, o.HessianSamples, p.Seed)
+	// At most MaxIterations products, one for the residual, and one more for each restart.
+	count := newCounter(progress, len(p.Score)+(o.MaxIterations+1)*len(sample)+len(p.Train))
+	d, err := newDerivatives(p, count.add)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	target, err := d.meanGradient(ctx, p.Score)
+	if err != nil {
+		return nil, err
+	}
+	if err := finite(target, "the gradient of the validation loss"); err != nil {
+		return nil, err
+	}
+	lambda := p.Recipe.WeightDecay + o.Damping
+	s, solver, err := solve(func(v, out []float64) error {
+		if err := d.curvatureProduct(ctx, o.Curvature, sample, v, out); err != nil {
+			return err
+		}
+		floats.AddScaled(out, lambda, v)
+		return nil
+	}, target, o.Tolerance, o.MaxIterations)
+	if err != nil {
+		return nil, fmt.Errorf("conjugate gradients, iteration %d: %w", solver.Iterations, err)
+	}
+	solver.Damping, solver.Samples = lambda, len(sample)
+	count.advance(len(p.Train))
+	delta, err := removalEffects(ctx, d, s)
+	if err != nil {
+		return nil, err
+	}
+	return &Scores{Delta: delta, Calibrated: true, Solver: solver}, nil
+}
+
+// curvatureSample draws n of the positions, in ascending order; all of them where n is negative or more than there are.
+func curvatureSample(positions []int, n int, seed uint64) []int {
+	if n < 0 || n >= len(positions) {
+		return positions
+	}
+	order := seeded("curvature sample", seed).Perm(len(positions))[:n]
+	slices.Sort(order)
+	drawn := make([]int, n)
+	for k, o := range order {
+		drawn[k] = positions[o]
+	}
+	return drawn
+}
+
+// seeded returns a generator for a purpose, of at most 24 bytes.
+func seeded(purpose string, seed uint64) *rand.Rand {
+	var key [32]byte
+	copy(key[:24], purpose)
+	binary.LittleEndian.PutUint64(key[24:], seed)
+	return rand.New(rand.NewChaCha8(key))
+}
+
+// removalEffects returns delta_i = grad l_i . s / n for all n training samples.
+func removalEffects(ctx context.Context, d *derivatives, s []float64) ([]float64, error) {
+	delta, err := d.directional(ctx, d.problem.Train, s)
+	if err != nil {
+		return nil, err
+	}
+	floats.Scale(1/float64(len(delta)), delta)
+	return delta, finite(delta, "the removal effects")
+}

@@ -1,0 +1,31 @@
+package influence
+
+import "context"
+
+// gradDot is the estimator "graddot": the curvature is taken for the identity, so delta_i = grad L_val . grad l_i / n at
+// the trained model (the last term of TracIn, Pruthi et al., NeurIPS 2020). Its sequence means something, its unit does
+// not: a gradient step of length 1.
+type gradDot struct{}
+
+var _ Estimator = gradDot{}
+
+// Name implements Estimator.
+func (gradDot) Name() string { return "graddot" }
+
+// Score implements Estimator.
+func (gradDot) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
+	d, err := newDerivatives(p, newCounter(progress, len(p.Score)+len(p.Train)).add)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	target, err := d.meanGradient(ctx, p.Score)
+	if err != nil {
+		return nil, err
+	}
+	delta, err := removalEffects(ctx, d, target)
+	if err != nil {
+		return nil, err
+	}
+	return &Scores{Delta: delta, Solver: Solver{Converged: true}}, nil
+}

@@ -1,0 +1,205 @@
+package influence
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute"
+
+	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/net"
+	"github.com/datadropout/datadropout/train"
+)
+
+// Problem is what an estimator scores: a trained model, the samples it was trained on, and the samples whose mean loss
+// is the target.
+type Problem struct {
+	Backend compute.Backend
+	Net     *net.Network
+	Loss    train.Loss
+	Model   *train.Model
+	// Recipe is what Model was trained with; its weight decay is part of the objective.
+	Recipe train.Recipe
+	// Source holds all samples; Train and Score are positions in it, at least one each.
+	Source       dataset.Source
+	Train, Score []int
+	// Batch is the number of samples evaluated at once; 0 means 128. Scores depend on it by rounding only.
+	Batch int
+	// Seed draws what an estimator draws at random.
+	Seed uint64
+}
+
+const defaultBatch = 128
+
+func (p *Problem) validate() error {
+	if err := p.Model.Fits(p.Net); err != nil {
+		return err
+	}
+	for _, split := range []struct {
+		name      string
+		positions []int
+	}{{"train", p.Train}, {"score", p.Score}} {
+		if len(split.positions) == 0 {
+			return fmt.Errorf("influence: the %s split is empty", split.name)
+		}
+		for _, i := range split.positions {
+			if i < 0 || i >= p.Source.Len() {
+				return fmt.Errorf("influence: position %d of the %s split is outside the data set of %d samples", i, split.name, p.Source.Len())
+			}
+		}
+	}
+	if p.Batch < 0 {
+		return fmt.Errorf("influence: the batch size must not be negative, got %d", p.Batch)
+	}
+	return nil
+}
+
+// Scores are the removal effects of the training samples.
+type Scores struct {
+	// Delta holds the removal effect of every position of Problem.Train, in that order: the predicted change of the mean
+	// loss on the scoring set if the sample is removed. Below zero, removing it lowers the loss.
+	Delta []float64 `json:"delta"`
+	// Calibrated says that Delta predicts in loss units. Otherwise only its sequence means something: lowest is the
+	// least favorable.
+	Calibrated bool `json:"calibrated"`
+	// Solver says how the linear system was solved. It is converged with no iterations where there is none.
+	Solver Solver `json:"solver"`
+}
+
+// Solver is the outcome of solving (H + lambda I) s = grad L_val.
+type Solver struct {
+	// Iterations is the number of iterations, of one curvature product each.
+	Iterations int `json:"iterations"`
+	// Residual is |grad L_val - (H + lambda I) s| / |grad L_val| of the solution that was used, computed from it anew.
+	Residual float64 `json:"residual"`
+	// Damping is lambda: the recipe's weight decay plus the damping of the options.
+	Damping float64 `json:"damping"`
+	// Converged says that Residual is within the tolerance.
+	Converged bool `json:"converged"`
+	// NegativeCurvature counts the directions p that were met with p^T (H + lambda I) p <= 0. The solver stops at one.
+	NegativeCurvature int `json:"negative_curvature"`
+	// Samples is the number of training samples in the curvature.
+	Samples int `json:"samples,omitempty"`
+	// Message says in words why the solver did not converge.
+	Message string `json:"message,omitempty"`
+}
+
+// Estimator scores the training samples of a problem.
+type Estimator interface {
+	// Name is the name that [New] knows.
+	Name() string
+	// Score returns the removal effects. progress, which may be nil, is told of samples evaluated; total is an upper bound.
+	// Cancelling ctx stops between two batches and returns its error. A solver that did not converge is no error: see
+	// Solver.Converged. Numbers that are not finite are an error.
+	Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error)
+}
+
+// Options are the settings of all estimators; each reads its own. The zero value means the defaults.
+type Options struct {
+	// Damping is added to the weight decay to make lambda. 0 means DefaultDamping; a negative value, such as NoDamping,
+	// means none.
+	Damping float64 `yaml:"damping,omitempty" json:"damping,omitempty"`
+	// Curvature is "gauss-newton", the default, or "hessian".
+	Curvature string `yaml:"curvature,omitempty" json:"curvature,omitempty"`
+	// HessianSamples is the number of training samples, drawn by the seed, in the curvature. 0 means
+	// DefaultHessianSamples; a negative value, such as AllSamples, means all of them.
+	HessianSamples int `yaml:"hessian_samples,omitempty" json:"hessian_samples,omitempty"`
+	// MaxIterations bounds the iterations of the solver. 0 means DefaultMaxIterations.
+	MaxIterations int `yaml:"max_iterations,omitempty" json:"max_iterations,omitempty"`
+	// Tolerance is the relative residual at which the solver stops. 0 means DefaultTolerance.
+	Tolerance float64 `yaml:"tolerance,omitempty" json:"tolerance,omitempty"`
+}
+
+// Defaults of Options; docs/decisions says how they were found.
+const (
+	DefaultDamping        = 1.0
+	DefaultHessianSamples = 1024
+	DefaultMaxIterations  = 100
+	DefaultTolerance      = 1e-2
+
+	NoDamping  = -1.0
+	AllSamples = -1
+)
+
+// Curvatures that Options.Curvature names.
+const (
+	GaussNewton = "gauss-newton"
+	Hessian     = "hessian"
+)
+
+func (o Options) validate() error {
+	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+	switch {
+	case !finite(o.Damping):
+		return fmt.Errorf("the damping must be a finite number, got %v", o.Damping)
+	case o.Curvature != "" && o.Curvature != GaussNewton && o.Curvature != Hessian:
+		return fmt.Errorf("unknown curvature %q; known: %s, %s", o.Curvature, GaussNewton, Hessian)
+	case o.MaxIterations < 0:
+		return fmt.Errorf("the most iterations must not be negative, got %d", o.MaxIterations)
+	case !finite(o.Tolerance) || o.Tolerance < 0 || o.Tolerance >= 1:
+		return fmt.Errorf("the tolerance must lie in [0, 1), got %v", o.Tolerance)
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Damping == 0 {
+		o.Damping = DefaultDamping
+	}
+	o.Damping = max(0, o.Damping)
+	if o.Curvature == "" {
+		o.Curvature = GaussNewton
+	}
+	if o.HessianSamples == 0 {
+		o.HessianSamples = DefaultHessianSamples
+	}
+	if o.MaxIterations == 0 {
+		o.MaxIterations = DefaultMaxIterations
+	}
+	if o.Tolerance == 0 {
+		o.Tolerance = DefaultTolerance
+	}
+	return o
+}
+
+var estimators = map[string]func(Options) Estimator{
+	"cg":      func(o Options) Estimator { return &conjugateGradient{o} },
+	"graddot": func(Options) Estimator { return gradDot{} },
+	"loss":    func(Options) Estimator { return highestLoss{} },
+	"random":  func(Options) Estimator { return random{} },
+}
+
+// Names lists the estimators that New knows, sorted.
+func Names() []string {
+	names := make([]string, 0, len(estimators))
+	for name := range estimators {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// New returns the estimator of the name. An unknown name, or an option out of range, is an error.
+func New(name string, o Options) (Estimator, error) {
+	construct, ok := estimators[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown estimator %q; known: %s", name, strings.Join(Names(), ", "))
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	return construct(o.withDefaults()), nil
+}
+
+// finite returns an error that says what, where v is not all finite.
+func finite(v []float64, what string) error {
+	for i, x := range v {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Errorf("influence: %s is not finite: element %d of %d is %v", what, i, len(v), x)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package influence
+
+import (
+	"fmt"
+
+	"gonum.org/v1/gonum/floats"
+)
+
+// mostRestarts bounds how often the solver continues from a solution whose residual, computed anew, lies above the
+// recursion's.
+const mostRestarts = 3
+
+// solve solves A s = b by conjugate gradients (Hestenes and Stiefel, 1952) from s = 0, for a symmetric A given by its
+// product: apply writes A v into out.
+//
+// It stops when |b - A s| <= tolerance |b|. The residual of the recursion drifts from the true one as rounding in the
+// products adds up, so the true one is computed at the end, and the iterations go on from there if it is too large. It
+// also stops after maxIterations, or at a direction p with p^T A p <= 0, at the iterate before it: A is not positive
+// definite, and the minimum that the iterates approach does not exist (Martens, ICML 2010, section 3.1).
+// Numbers that are not finite are an error.
+func solve(apply func(v, out []float64) error, b []float64, tolerance float64, maxIterations int) ([]float64, Solver, error) {
+	var (
+		s     = make([]float64, len(b))
+		r     = append([]float64(nil), b...)
+		p     = append([]float64(nil), b...)
+		ap    = make([]float64, len(b))
+		rr    = floats.Dot(r, r)
+		size  = floats.Norm(b, 2)
+		state Solver
+	)
+	if err := finite([]float64{rr}, "the squared norm of the right-hand side"); err != nil {
+		return nil, state, err
+	}
+	if size == 0 {
+		state.Converged = true
+		return s, state, nil
+	}
+	// refresh computes the true residual, and from it the direction of a new start.
+	refresh := func() error {
+		if err := apply(s, r); err != nil {
+			return err
+		}
+		floats.SubTo(r, b, r)
+		copy(p, r)
+		rr = floats.Dot(r, r)
+		state.Residual = floats.Norm(r, 2) / size
+		state.Converged = state.Residual <= tolerance
+		return finite([]float64{state.Residual}, "the residual")
+	}
+	for restarts := 0; ; restarts++ {
+		for state.Iterations < maxIterations && floats.Norm(r, 2) > tolerance*size {
+			state.Iterations++
+			if err := apply(p, ap); err != nil {
+				return nil, state, err
+			}
+			pap := floats.Dot(p, ap)
+			if err := finite([]float64{pap}, "a curvature product"); err != nil {
+				return nil, state, err
+			}
+			if pap <= 0 {
+				state.NegativeCurvature++
+				break
+			}
+			alpha := rr / pap
+			floats.AddScaled(s, alpha, p)
+			floats.AddScaled(r, -alpha, ap)
+			next := floats.Dot(r, r)
+			floats.Scale(next/rr, p)
+			floats.Add(p, r)
+			rr = next
+		}
+		if err := refresh(); err != nil {
+			return nil, state, err
+		}
+		if state.Converged || state.NegativeCurvature > 0 || state.Iterations >= maxIterations || restarts == mostRestarts {
+			break
+		}
+	}
+	if !state.Converged {
+		state.Message = state.reason(tolerance, maxIterations)
+	}
+	return s, state, nil
+}
+
+func (s *Solver) reason(tolerance float64, maxIterations int) string {
+	switch {
+	case s.NegativeCurvature > 0:
+		return fmt.Sprintf("the curvature is not positive definite: a direction of negative or no curvature in iteration %d; "+
+			"raise the damping or use the Gauss-Newton curvature", s.Iterations)
+	case s.Iterations >= maxIterations:
+		return fmt.Sprintf("the residual %.2g is above the tolerance %.2g after %d iterations; raise the damping or the iterations",
+			s.Residual, tolerance, s.Iterations)
+	}
+	return fmt.Sprintf("the residual %.2g does not reach the tolerance %.2g in the precision of the curvature products; raise the damping or the tolerance",
+		s.Residual, tolerance)
+}

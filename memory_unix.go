@@ -1,0 +1,20 @@
+//go:build unix
+
+package datadropout
+
+import (
+	"runtime"
+	"syscall"
+)
+
+// peakMemory returns the largest resident size of the process so far in bytes.
+func peakMemory() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+		return int64(usage.Maxrss) // bytes there, kibibytes elsewhere
+	}
+	return int64(usage.Maxrss) * 1024
+}

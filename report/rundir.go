@@ -1,0 +1,166 @@
+// Package report writes the files and pages of a run that people and other programs read: the run directory's
+// config.yaml, result.json, scores.csv, drop.csv, keep.txt and report.html. docs/files.md describes each.
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/google/renameio/v2/maybe"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/datadropout/datadropout"
+)
+
+// Names of the files in a run directory.
+const (
+	ConfigFile = "config.yaml"
+	ResultFile = "result.json"
+	ScoresFile = "scores.csv"
+	DropFile   = "drop.csv"
+	KeepFile   = "keep.txt"
+	PageFile   = "report.html"
+)
+
+// Settings is the content of config.yaml: the settings of a run and what they were resolved against.
+type Settings struct {
+	datadropout.Config `yaml:",inline"`
+	// DataHash is the content hash of the data; a repeated run checks it. Version and Revision name the program.
+	DataHash string `yaml:"data_hash"`
+	Version  string `yaml:"version"`
+	Revision string `yaml:"revision,omitempty"`
+}
+
+// WriteSettings writes config.yaml.
+func WriteSettings(dir string, c datadropout.Config, d *datadropout.Data) error {
+	var b bytes.Buffer
+	b.WriteString("# The settings of this run as resolved. `datadropout run --config THIS-FILE --out NEW-DIRECTORY` repeats it.\n")
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	err := e.Encode(Settings{Config: c, DataHash: d.Hash, Version: datadropout.Version(), Revision: datadropout.Revision()})
+	if err != nil {
+		return err
+	}
+	return maybe.WriteFile(filepath.Join(dir, ConfigFile), b.Bytes(), 0o644)
+}
+
+// ReadSettings reads a config.yaml. Settings that the file leaves out have their defaults; a key that is no setting is
+// an error that names it.
+func ReadSettings(path string) (*Settings, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Settings{Config: datadropout.DefaultConfig()}
+	d := yaml.NewDecoder(bytes.NewReader(raw))
+	d.KnownFields(true)
+	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// Write writes every file of a finished run but config.yaml, each under a temporary name first. result.json comes last,
+// so a directory that holds it is complete.
+func Write(dir string, o *datadropout.Outcome) error {
+	page, err := Page(o)
+	if err != nil {
+		return err
+	}
+	result, err := json.MarshalIndent(o.Result, "", "  ")
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{
+		{ScoresFile, scoresCSV(o)},
+		{DropFile, dropCSV(o)},
+		{KeepFile, keepTXT(o)},
+		{PageFile, page},
+		{ResultFile, append(result, '\n')},
+	} {
+		if err := maybe.WriteFile(filepath.Join(dir, f.name), f.data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row is one training sample as the tables show it.
+type row struct {
+	// position is the sample's position in the data set and order its place in the training split.
+	position, order int
+}
+
+// header names the columns. delta is the removal effect: the predicted change of the mean validation loss, in loss
+// units, if the sample is removed; below zero the sample is unfavorable.
+func header(o *datadropout.Outcome) []string {
+	h := []string{"index", "id", "label", "delta", "predicted", "train_loss"}
+	if o.Data.Images.Original != nil {
+		h = append(h, "original_label")
+	}
+	return h
+}
+
+func record(o *datadropout.Outcome, r row) []string {
+	images := o.Data.Images
+	rec := []string{
+		strconv.Itoa(r.position), images.ID(r.position), strconv.Itoa(images.Labels[r.position]),
+		strconv.FormatFloat(o.Scores.Delta[r.order], 'g', -1, 64),
+		strconv.Itoa(o.Predicted[r.order]), strconv.FormatFloat(float64(o.TrainLoss[r.order]), 'g', -1, 32),
+	}
+	if images.Original != nil {
+		rec = append(rec, strconv.Itoa(images.Original[r.position]))
+	}
+	return rec
+}
+
+func table(o *datadropout.Outcome, rows []row) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	// A bytes.Buffer takes every write, so the writer has no error to report.
+	_ = w.Write(header(o))
+	for _, r := range rows {
+		_ = w.Write(record(o, r))
+	}
+	w.Flush()
+	return b.Bytes()
+}
+
+func scoresCSV(o *datadropout.Outcome) []byte {
+	rows := make([]row, len(o.Data.Split.Train))
+	for k, position := range o.Data.Split.Train {
+		rows[k] = row{position, k}
+	}
+	return table(o, rows)
+}
+
+func dropCSV(o *datadropout.Outcome) []byte {
+	place := make(map[int]int, len(o.Data.Split.Train))
+	for k, position := range o.Data.Split.Train {
+		place[position] = k
+	}
+	rows := make([]row, len(o.Dropped))
+	for k, position := range o.Dropped {
+		rows[k] = row{position, place[position]}
+	}
+	return table(o, rows)
+}
+
+func keepTXT(o *datadropout.Outcome) []byte {
+	var b bytes.Buffer
+	for _, position := range o.Kept {
+		b.WriteString(strconv.Itoa(position))
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,120 @@
+package datadropout
+
+import (
+	"github.com/datadropout/datadropout/influence"
+)
+
+// Arms of the comparison, in the order that tables show them.
+const (
+	Full        = "full"
+	Dropped     = "dropped"
+	Random      = "random"
+	HighestLoss = "highest_loss"
+)
+
+// Arms lists the arms in the order that tables show them.
+var Arms = []string{Full, Dropped, Random, HighestLoss}
+
+// Result is the content of result.json. Keys stay; more may be added. Metrics are in natural units: accuracy in 0..1.
+type Result struct {
+	Schema  int         `json:"schema"`
+	Task    string      `json:"task"`
+	Data    DataResult  `json:"data"`
+	Net     NetResult   `json:"net"`
+	Backend string      `json:"backend"`
+	Metric  string      `json:"metric"`
+	Infl    InflResult  `json:"influence"`
+	Drop    DropResult  `json:"drop"`
+	Arms    ArmsResult  `json:"arms"`
+	Effect  Effect      `json:"effect"`
+	Control Controls    `json:"controls"`
+	Seconds TimesResult `json:"seconds"`
+	// PeakMemory is the largest resident size of the process so far, in bytes.
+	PeakMemory int64 `json:"peak_memory_bytes"`
+}
+
+// DataResult counts the samples of each split; Val is the score split, on which influence is computed.
+type DataResult struct {
+	Name    string `json:"name"`
+	Train   int    `json:"train"`
+	Val     int    `json:"val"`
+	Tune    int    `json:"tune"`
+	Test    int    `json:"test"`
+	Hash    string `json:"hash"`
+	Planted int    `json:"planted"`
+}
+
+// NetResult names the network.
+type NetResult struct {
+	Name       string `json:"name"`
+	Parameters int    `json:"parameters"`
+}
+
+// InflResult says how the removal effects were estimated and how the solver fared.
+type InflResult struct {
+	Estimator string           `json:"estimator"`
+	Seconds   float64          `json:"seconds"`
+	Solver    influence.Solver `json:"solver"`
+}
+
+// DropResult says what was dropped and, where labels were planted, how many of the dropped were planted.
+type DropResult struct {
+	Rule         string   `json:"rule"`
+	Count        int      `json:"count"`
+	Fraction     float64  `json:"fraction"`
+	PlantedFound int      `json:"planted_found"`
+	Unfavorable  int      `json:"unfavorable"`
+	Amounts      []Amount `json:"amounts,omitempty"`
+}
+
+// Amount is one amount that the auto rule tried, with what the tune split said of it.
+type Amount struct {
+	Count  int     `json:"count"`
+	Loss   float64 `json:"tune_loss"`
+	Metric float64 `json:"tune_metric"`
+	// LossChange is the mean over tune samples of the loss after dropping minus the loss of the full arm, and
+	// StandardError its standard error over those samples. Both are 0 for the full arm itself.
+	LossChange    float64 `json:"tune_loss_change"`
+	StandardError float64 `json:"standard_error"`
+	Chosen        bool    `json:"chosen"`
+}
+
+// ArmResult holds one entry a seed, seeds in the same order in every arm.
+type ArmResult struct {
+	TestMetric  []float64 `json:"test_metric"`
+	TestLoss    []float64 `json:"test_loss"`
+	TuneMetric  []float64 `json:"tune_metric"`
+	TuneLoss    []float64 `json:"tune_loss"`
+	ScoreMetric []float64 `json:"score_metric"`
+	ScoreLoss   []float64 `json:"score_loss"`
+	TrainMetric []float64 `json:"train_metric"`
+	TrainLoss   []float64 `json:"train_loss"`
+}
+
+// ArmsResult maps the name of an arm to its results. An arm that was not trained has empty lists.
+type ArmsResult map[string]*ArmResult
+
+// Controls holds further paired comparisons by the statistics of Effect: the dropped arm minus each control arm. They
+// are nil where nothing was dropped.
+type Controls struct {
+	Random      *Effect `json:"random"`
+	HighestLoss *Effect `json:"highest_loss"`
+	// LossReduction is the paired reduction of the test loss, full minus dropped: above zero is better.
+	LossReduction *Effect `json:"test_loss_reduction"`
+}
+
+// TimesResult holds the seconds of each stage. On a resumed run they include the stages done before.
+type TimesResult struct {
+	Round1    float64 `json:"round1"`
+	Influence float64 `json:"influence"`
+	Choose    float64 `json:"choose"`
+	Round2    float64 `json:"round2"`
+	Total     float64 `json:"total"`
+}
+
+func newArmResult() *ArmResult {
+	return &ArmResult{
+		TestMetric: []float64{}, TestLoss: []float64{}, TuneMetric: []float64{}, TuneLoss: []float64{},
+		ScoreMetric: []float64{}, ScoreLoss: []float64{}, TrainMetric: []float64{}, TrainLoss: []float64{},
+	}
+}

@@ -1,0 +1,218 @@
+package datadropout
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2/maybe"
+
+	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/train"
+)
+
+// Store keeps what a run has finished, so that a later run with the same settings continues from there. A finished
+// training is named by a key such as "full/0" (arm and seed number).
+type Store interface {
+	// Model returns the model saved under the key and the seconds its training took; ok is false when there is none.
+	Model(key string) (m *train.Model, seconds float64, ok bool, err error)
+	// SaveModel saves the model of a finished training.
+	SaveModel(key string, m *train.Model, seconds float64) error
+	// Scores returns the saved removal effects and the seconds that their estimation took.
+	Scores() (s *influence.Scores, seconds float64, ok bool, err error)
+	// SaveScores saves the removal effects.
+	SaveScores(s *influence.Scores, seconds float64) error
+}
+
+// DirStore is the Store of a run directory: checkpoints/ and state.json.
+type DirStore struct {
+	dir   string
+	state state
+}
+
+type state struct {
+	Schema int `json:"schema"`
+	// Fingerprint identifies settings, data and code; a store with another one is not continued.
+	Fingerprint string             `json:"fingerprint"`
+	Seconds     map[string]float64 `json:"seconds"`
+}
+
+const (
+	stateFile     = "state.json"
+	checkpointDir = "checkpoints"
+	scoresFile    = "scores.json"
+	scoresKey     = "scores"
+	stateSchema   = 1
+)
+
+// HoldsRun says whether the directory already holds a run, finished or not.
+func HoldsRun(dir string) bool {
+	for _, name := range []string{stateFile, "result.json", "config.yaml"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// runFiles are the files and folders of a run directory.
+var runFiles = []string{"config.yaml", "result.json", "scores.csv", "drop.csv", "keep.txt", "report.html", stateFile, checkpointDir}
+
+// RemoveRun deletes the files of a run from the directory, and nothing else in it.
+func RemoveRun(dir string) error {
+	for _, name := range runFiles {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Fingerprint returns what [OpenDirStore] compares: a hash of the settings that decide the result and of the data.
+// Settings that do not change a bit of it, such as the number of threads, are left out.
+func Fingerprint(c Config, d *Data) (string, error) {
+	c.Threads, c.DataDir = 0, ""
+	settings, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n%s\n", Version(), settings, d.Hash)
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// OpenDirStore opens the run directory's store and creates it where there is none. A store of other settings, other
+// data or another version is an error.
+func OpenDirStore(dir, fingerprint string) (*DirStore, error) {
+	s := &DirStore{dir: dir, state: state{Schema: stateSchema, Fingerprint: fingerprint, Seconds: map[string]float64{}}}
+	path := filepath.Join(dir, stateFile)
+	raw, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(filepath.Join(dir, checkpointDir), 0o755); err != nil {
+			return nil, err
+		}
+		return s, s.saveState()
+	case err != nil:
+		return nil, err
+	}
+	var found state
+	if err := json.Unmarshal(raw, &found); err != nil {
+		return nil, fmt.Errorf("%s: not a readable state file: %w", path, err)
+	}
+	if found.Schema != stateSchema || found.Fingerprint != fingerprint {
+		return nil, fmt.Errorf("%s: the run there has other settings, other data or another version of the program; "+
+			"repeat it with its own config.yaml, or start over with --force", path)
+	}
+	if found.Seconds != nil {
+		s.state.Seconds = found.Seconds
+	}
+	return s, nil
+}
+
+func (s *DirStore) saveState() error {
+	raw, err := json.MarshalIndent(s.state, "", "  ")
+	if err != nil {
+		return err
+	}
+	return maybe.WriteFile(filepath.Join(s.dir, stateFile), append(raw, '\n'), 0o644)
+}
+
+func (s *DirStore) modelPath(key string) string {
+	return filepath.Join(s.dir, checkpointDir, strings.ReplaceAll(key, "/", "-")+".model")
+}
+
+// Model implements Store.
+func (s *DirStore) Model(key string) (*train.Model, float64, bool, error) {
+	seconds, ok := s.state.Seconds[key]
+	if !ok {
+		return nil, 0, false, nil
+	}
+	m, err := train.LoadModel(s.modelPath(key))
+	if err != nil {
+		return nil, 0, false, err
+	}
+	return m, seconds, true, nil
+}
+
+// SaveModel implements Store.
+func (s *DirStore) SaveModel(key string, m *train.Model, seconds float64) error {
+	if err := m.Save(s.modelPath(key)); err != nil {
+		return err
+	}
+	s.state.Seconds[key] = seconds
+	return s.saveState()
+}
+
+// Scores implements Store.
+func (s *DirStore) Scores() (*influence.Scores, float64, bool, error) {
+	seconds, ok := s.state.Seconds[scoresKey]
+	if !ok {
+		return nil, 0, false, nil
+	}
+	path := filepath.Join(s.dir, checkpointDir, scoresFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	scores := new(influence.Scores)
+	if err := json.Unmarshal(raw, scores); err != nil {
+		return nil, 0, false, fmt.Errorf("%s: not a readable scores file: %w", path, err)
+	}
+	return scores, seconds, true, nil
+}
+
+// SaveScores implements Store.
+func (s *DirStore) SaveScores(scores *influence.Scores, seconds float64) error {
+	raw, err := json.Marshal(scores)
+	if err != nil {
+		return err
+	}
+	if err := maybe.WriteFile(filepath.Join(s.dir, checkpointDir, scoresFile), raw, 0o644); err != nil {
+		return err
+	}
+	s.state.Seconds[scoresKey] = seconds
+	return s.saveState()
+}
+
+// memoryStore is the Store of a run that leaves nothing on disk.
+type memoryStore struct {
+	models  map[string]*train.Model
+	seconds map[string]float64
+	scores  *influence.Scores
+}
+
+// NewMemoryStore returns a Store that lives and dies with the process.
+func NewMemoryStore() Store {
+	return &memoryStore{models: map[string]*train.Model{}, seconds: map[string]float64{}}
+}
+
+func (s *memoryStore) Model(key string) (*train.Model, float64, bool, error) {
+	m, ok := s.models[key]
+	return m, s.seconds[key], ok, nil
+}
+
+func (s *memoryStore) SaveModel(key string, m *train.Model, seconds float64) error {
+	s.models[key], s.seconds[key] = m, seconds
+	return nil
+}
+
+func (s *memoryStore) Scores() (*influence.Scores, float64, bool, error) {
+	return s.scores, s.seconds[scoresKey], s.scores != nil, nil
+}
+
+func (s *memoryStore) SaveScores(scores *influence.Scores, seconds float64) error {
+	s.scores, s.seconds[scoresKey] = scores, seconds
+	return nil
+}
+
+var (
+	_ Store = (*DirStore)(nil)
+	_ Store = (*memoryStore)(nil)
+)

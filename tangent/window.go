@@ -1,0 +1,143 @@
+package tangent
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// geometry is how a pooling window moves, one value an axis.
+type geometry struct {
+	reduction compute.ReduceOpType
+	size      []int
+	strides   []int
+	paddings  [][2]int
+}
+
+// window is the rule of pooling: a sum over windows is linear, and a maximum moves with its largest element.
+func window(t tangents, node *Node) *Node {
+	x := node.Inputs()[0]
+	g := windowGeometry(node)
+	switch g.reduction {
+	case compute.ReduceOpSum:
+		return first(t, node)
+	case compute.ReduceOpMax:
+		if g.disjoint() {
+			// The mask is 1 at the element that each window selects: the transpose of the derivative, which is what reverse
+			// mode applies, at ones.
+			mask := StopGradient(VJPRegistration[NodeTypeReduceWindow](node, []*Node{OnesLike(node)}, shapes.Make(node.DType()))[0])
+			return BackendReduceWindow(Mul(t.of(x), mask), compute.ReduceOpSum, g.size, g.strides, nil, nil, g.paddings)
+		}
+		return overlapping(t.of(x), node, g)
+	}
+	panic(&UnsupportedOpError{Op: fmt.Sprintf("ReduceWindow by %s", g.reduction)})
+}
+
+// disjoint says that no element lies in two windows.
+func (g geometry) disjoint() bool {
+	for k, size := range g.size {
+		if g.strides[k] < size {
+			return false
+		}
+	}
+	return true
+}
+
+// overlapping gathers the tangent of every window's first largest element, going through the places in a window one by
+// one: the elements of one place, over all windows, are a strided slice of the padded input.
+func overlapping(tangent, node *Node, g geometry) *Node {
+	pads := make([]PadAxis, len(g.size))
+	for k, p := range g.paddings {
+		pads[k] = PadAxis{Start: p[0], End: p[1]}
+	}
+	graph, dtype := node.Graph(), node.DType()
+	x := Pad(StopGradient(node.Inputs()[0]), Scalar(graph, dtype, math.Inf(-1)), pads...)
+	dx := Pad(tangent, ScalarZero(graph, dtype), pads...)
+	var sum, found *Node
+	place := make([]int, len(g.size))
+	for {
+		axes := make([]SliceAxisSpec, len(place))
+		for k, at := range place {
+			end := at + (node.Shape().Dimensions[k]-1)*g.strides[k] + 1
+			axes[k] = AxisRange(at, end).Stride(g.strides[k])
+		}
+		hit := Equal(Slice(x, axes...), StopGradient(node))
+		if found == nil {
+			found = hit
+		} else {
+			hit, found = LogicalAnd(hit, LogicalNot(found)), LogicalOr(hit, found)
+		}
+		part := Where(hit, Slice(dx, axes...), ZerosLike(node))
+		if sum == nil {
+			sum = part
+		} else {
+			sum = Add(sum, part)
+		}
+		if !next(place, g.size) {
+			return sum
+		}
+	}
+}
+
+// next counts place up, the last axis fastest, and says whether there was a next one.
+func next(place, size []int) bool {
+	for k := len(place) - 1; k >= 0; k-- {
+		if place[k]++; place[k] < size[k] {
+			return true
+		}
+		place[k] = 0
+	}
+	return false
+}
+
+// windowGeometry reads the parameters of a ReduceWindow node. Dilated windows have no rule.
+func windowGeometry(node *Node) geometry {
+	g := geometry{
+		reduction: compute.ReduceOpType(parameter(node, "reductionType").Int()),
+		size:      ints(parameter(node, "windowDimensions")),
+		strides:   ints(parameter(node, "strides")),
+	}
+	for _, name := range []string{"inputDilations", "windowDilations"} {
+		for _, d := range ints(parameter(node, name)) {
+			if d != 1 {
+				panic(&UnsupportedOpError{Op: "ReduceWindow with dilation"})
+			}
+		}
+	}
+	if len(g.strides) == 0 {
+		g.strides = g.size
+	}
+	g.paddings = make([][2]int, len(g.size))
+	paddings := parameter(node, "paddings")
+	for k := range paddings.Len() {
+		pair := paddings.Index(k)
+		g.paddings[k] = [2]int{int(pair.Index(0).Int()), int(pair.Index(1).Int())}
+	}
+	return g
+}
+
+// parameter reads a static parameter of a node. GoMLX keeps these to itself, so this reads unexported fields by
+// reflection; see docs/decisions/0003-tangent-reads-node-parameters.md. It panics, naming the field, if GoMLX no longer
+// has it.
+func parameter(node *Node, name string) reflect.Value {
+	inputs := reflect.ValueOf(node).Elem().FieldByName("inputs")
+	if inputs.IsValid() && inputs.Kind() == reflect.Interface && inputs.Elem().Kind() == reflect.Pointer {
+		if field := inputs.Elem().Elem().FieldByName(name); field.IsValid() {
+			return field
+		}
+	}
+	panic(fmt.Sprintf("tangent: this version of GoMLX keeps no parameter %q on a %s node", name, node.Type()))
+}
+
+// ints copies a slice of integers.
+func ints(v reflect.Value) []int {
+	out := make([]int, v.Len())
+	for k := range out {
+		out[k] = int(v.Index(k).Int())
+	}
+	return out
+}

@@ -1,0 +1,91 @@
+package train
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/datadropout/datadropout/dataset"
+)
+
+// Batch holds samples of a source as tensors that are filled again and again. A batch that is not full is padded with
+// zero inputs and targets of weight 0.
+//
+// Filling a batch while a computation that reads it still runs is an error of the caller: wait for its results first.
+type Batch struct {
+	// X holds the inputs, [size, height, width, channels], Y the targets, [size, ...], and Weights [size] is 1 for
+	// samples and 0 for padding.
+	X, Y, Weights *tensors.Tensor
+
+	src          dataset.Source
+	size         int
+	xSize, ySize int
+	filled       int // samples in X and Y; what follows is zero
+	weighted     int // samples that Weights counts
+}
+
+// NewBatch returns an empty batch of the given size for samples of the source.
+func NewBatch(src dataset.Source, size int) *Batch {
+	tensor := func(dims ...int) *tensors.Tensor {
+		return tensors.FromShape(shapes.Make(dtypes.Float32, append([]int{size}, dims...)...))
+	}
+	b := &Batch{X: tensor(src.InputDims()...), Y: tensor(src.TargetDims()...), Weights: tensor(), src: src, size: size}
+	b.xSize, b.ySize = b.X.Size()/size, b.Y.Size()/size
+	return b
+}
+
+// Size returns the number of samples of a full batch.
+func (b *Batch) Size() int { return b.size }
+
+// Fill loads the samples at the positions, at most Size of them, and zeros the rest.
+func (b *Batch) Fill(positions []int) error {
+	if len(positions) > b.size {
+		return fmt.Errorf("%d samples do not fit into a batch of %d", len(positions), b.size)
+	}
+	for _, i := range positions {
+		if i < 0 || i >= b.src.Len() {
+			return fmt.Errorf("sample position %d is outside the data set of %d samples", i, b.src.Len())
+		}
+	}
+	var errY error
+	errX := tensors.MutableFlatData(b.X, func(x []float32) {
+		errY = tensors.MutableFlatData(b.Y, func(y []float32) {
+			for k, i := range positions {
+				b.src.Fill(i, x[k*b.xSize:(k+1)*b.xSize], y[k*b.ySize:(k+1)*b.ySize])
+			}
+			if len(positions) < b.filled {
+				clear(x[len(positions)*b.xSize : b.filled*b.xSize])
+				clear(y[len(positions)*b.ySize : b.filled*b.ySize])
+			}
+		})
+	})
+	if err := cmp.Or(errX, errY); err != nil {
+		return err
+	}
+	b.filled = len(positions)
+	if b.weighted == b.filled {
+		return nil
+	}
+	b.weighted = b.filled
+	return tensors.MutableFlatData(b.Weights, func(w []float32) {
+		for k := range w {
+			w[k] = 0
+			if k < b.filled {
+				w[k] = 1
+			}
+		}
+	})
+}
+
+// Close frees the tensors.
+func (b *Batch) Close() error {
+	for _, t := range []*tensors.Tensor{b.X, b.Y, b.Weights} {
+		if err := t.FinalizeAll(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,13 @@
+// Package train carries out one round of training: stochastic gradient descent with momentum and weight decay over a
+// fixed set of samples, from initial weights and an order of samples that the seed decides.
+//
+// A step with learning rate lr_t, momentum mu and weight decay wd on a batch with mean loss L is
+//
+//	m'     = mu m + grad L(theta) + wd theta
+//	theta' = theta - lr_t m'
+//
+// which minimizes the mean loss plus (wd/2) |theta|^2 (the L2 form of weight decay, not the decoupled one). Parameters
+// and momentum stay on the device between steps, as flat vectors in the order of [net.Network.Params].
+//
+// The same seed gives the same bits on the same kind of machine, whatever the number of threads.
+package train

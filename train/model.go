@@ -1,0 +1,159 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/datadropout/datadropout/net"
+)
+
+// Model is what training ends with: the parameters and, for a network with batch norm, its running statistics, as flat
+// vectors in the order of the network's Params and State.
+type Model struct {
+	Theta, State []float32
+}
+
+// Fits says whether the model's vectors have the sizes of the network's.
+func (m *Model) Fits(n *net.Network) error {
+	if len(m.Theta) != n.Size() || len(m.State) != n.StateSize() {
+		return fmt.Errorf("a model of %d parameters and %d state values is not one of %s, which has %d and %d",
+			len(m.Theta), len(m.State), n.Name, n.Size(), n.StateSize())
+	}
+	return nil
+}
+
+func (m *Model) finite() bool {
+	for _, v := range [][]float32{m.Theta, m.State} {
+		for _, x := range v {
+			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// The file: magic, version, the lengths of both vectors, the vectors as float32, and the SHA-256 of all that; all
+// numbers little endian.
+const (
+	modelMagic   = "ddmodel\n"
+	modelVersion = 1
+	headerSize   = len(modelMagic) + 4 + 8 + 8
+)
+
+// Save writes the model to a file that [LoadModel] reads. The file appears complete or not at all: it is written under
+// a temporary name in the same folder, synced and renamed.
+func (m *Model) Save(path string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("saving a model: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("saving the model %s: %w", path, err)
+		}
+	}()
+	if err := m.encode(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a rename in the folder durable where the system can.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	// Some systems cannot sync a folder; the file itself is safe by then.
+	_ = d.Sync()
+	return d.Close()
+}
+
+// LoadModel reads a model that Save wrote. A file that is truncated, too long, of another kind or damaged is an error
+// that names the file.
+func LoadModel(path string) (*Model, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("loading a model: %w", err)
+	}
+	m, err := decodeModel(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+func (m *Model) encode(out io.Writer) error {
+	sum := sha256.New()
+	w := bufio.NewWriterSize(io.MultiWriter(out, sum), 1<<16)
+	header := []byte(modelMagic)
+	header = binary.LittleEndian.AppendUint32(header, modelVersion)
+	header = binary.LittleEndian.AppendUint64(header, uint64(len(m.Theta)))
+	header = binary.LittleEndian.AppendUint64(header, uint64(len(m.State)))
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	for _, v := range [][]float32{m.Theta, m.State} {
+		if err := binary.Write(w, binary.LittleEndian, v); err != nil {
+			return err
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := out.Write(sum.Sum(nil))
+	return err
+}
+
+func decodeModel(raw []byte) (*Model, error) {
+	if len(raw) < len(modelMagic) || string(raw[:len(modelMagic)]) != modelMagic {
+		return nil, fmt.Errorf("not a model file")
+	}
+	if len(raw) < headerSize+sha256.Size {
+		return nil, fmt.Errorf("truncated model file: %d bytes are not even a header", len(raw))
+	}
+	header := raw[len(modelMagic):]
+	if v := binary.LittleEndian.Uint32(header); v != modelVersion {
+		return nil, fmt.Errorf("model file of version %d; this program reads version %d", v, modelVersion)
+	}
+	theta, state := binary.LittleEndian.Uint64(header[4:]), binary.LittleEndian.Uint64(header[12:])
+	body := raw[headerSize : len(raw)-sha256.Size]
+	if values := uint64(len(body)) / 4; theta > values || state > values || 4*(theta+state) != uint64(len(body)) {
+		return nil, fmt.Errorf("damaged model file: the header speaks of %d parameters and %d state values, but %d bytes of values are there",
+			theta, state, len(body))
+	}
+	sum := sha256.Sum256(raw[:len(raw)-sha256.Size])
+	if !bytes.Equal(sum[:], raw[len(raw)-sha256.Size:]) {
+		return nil, fmt.Errorf("damaged model file: the checksum does not match")
+	}
+	m := &Model{Theta: make([]float32, theta), State: make([]float32, state)}
+	for i := range m.Theta {
+		m.Theta[i] = math.Float32frombits(binary.LittleEndian.Uint32(body[4*i:]))
+	}
+	for i := range m.State {
+		m.State[i] = math.Float32frombits(binary.LittleEndian.Uint32(body[4*(len(m.Theta)+i):]))
+	}
+	return m, nil
+}
