@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/train"
@@ -84,6 +85,10 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Task != "classification":
 		return usagef("unknown task %q; known: classification", c.Task)
+	case !slices.Contains(dataset.Known(), c.Data):
+		return usagef("unknown data set %q; known: %s", c.Data, strings.Join(dataset.Known(), ", "))
+	case c.Data != proceduralSet && c.DataDir == "":
+		return usagef("the data set %s is read from files: say where they are with --data-dir", c.Data)
 	case !slices.Contains(net.Names(), c.Net):
 		return usagef("unknown network %q; known: %s", c.Net, strings.Join(net.Names(), ", "))
 	case c.Seeds < 1:

@@ -1,6 +1,7 @@
 package datadropout
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/datadropout/datadropout/dataset"
@@ -50,6 +51,10 @@ func LoadData(c *Config) (*Data, error) {
 		return nil, err
 	}
 	split, err := dataset.NewSplit(images.Labels, pool, test, sizes, c.Seed)
+	var few *dataset.TooFewError
+	if errors.As(err, &few) {
+		return nil, usagef("data set %s: %w", c.Data, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data set %s: %w", c.Data, err)
 	}

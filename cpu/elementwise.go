@@ -35,16 +35,10 @@ func isElementwise(op *operation) bool {
 	if plainUnary[op.kind] != nil || plainBinary[op.kind] != nil || plainPredicate[op.kind] != nil {
 		return true
 	}
-	for _, known := range []func() bool{
-		func() bool { _, ok := vectorUnary[op.kind]; return ok },
-		func() bool { _, ok := vectorBinary[op.kind]; return ok },
-		func() bool { _, ok := vectorCompare[op.kind]; return ok },
-	} {
-		if known() {
-			return true
-		}
-	}
-	return false
+	_, isUnary := vectorUnary[op.kind]
+	_, isBinary := vectorBinary[op.kind]
+	_, isCompare := vectorCompare[op.kind]
+	return isUnary || isBinary || isCompare
 }
 
 func isTileType(t dtypes.DType) bool { return t == dtypes.Float32 || t == dtypes.Bool }
@@ -106,15 +100,20 @@ func (p *planner) lowerElementwise(u *unit) error {
 	g.choosePartition()
 	w.step.parts = g.parts()
 	w.step.part = g.part
-	if k := g.sink; k != nil {
-		n := 4 * k.inner * g.parts()
-		k.partial = ref{slot: p.addSlot(slot{kind: inArena, size: n}), size: n}
-		w.step.writes = append(w.step.writes, k.partial.slot)
+	if g.sink == nil {
+		p.add(w.step)
+		return nil
 	}
+	sum := p.result(u.ops[len(u.ops)-1].out[0]).ref()
+	g.sink.partial = sum
+	if g.parts() > 1 {
+		n := 4 * g.sink.inner * g.parts()
+		g.sink.partial = ref{slot: p.addSlot(slot{kind: inArena, size: n}), size: n}
+	}
+	w.step.writes = append(w.step.writes, g.sink.partial.slot)
 	p.add(w.step)
-	if k := g.sink; k != nil {
-		v := u.ops[len(u.ops)-1].out[0]
-		p.addReduction("ReduceSum", newReduction(1, g.parts(), k.inner), k.partial, p.result(v).ref(), dtypes.Float32,
+	if g.parts() > 1 {
+		p.addReduction("ReduceSum", newReduction(1, g.parts(), g.sink.inner), g.sink.partial, sum, dtypes.Float32,
 			reduceFloats(compute.ReduceOpSum))
 	}
 	return nil

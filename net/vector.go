@@ -31,7 +31,7 @@ func product(dims []int) int {
 // Unflatten cuts a flat vector, whose length is the total size of params, into tensors of their dimensions.
 func Unflatten(flat *Node, params []Param) []*Node {
 	if flat.Rank() != 1 || flat.Shape().Dimensions[0] != size(params) {
-		panic(fmt.Sprintf("net: a vector of shape %s does not hold %d parameters", flat.Shape(), size(params)))
+		panic(fmt.Errorf("net: a vector of shape %s does not hold %d parameters", flat.Shape(), size(params)))
 	}
 	nodes := make([]*Node, len(params))
 	at := 0

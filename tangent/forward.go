@@ -39,7 +39,7 @@ func (e *UnsupportedOpError) Error() string {
 // graph. It panics with *UnsupportedOpError if an operation on the way has no rule.
 func Forward(outputs, inputs, directions []*Node) []*Node {
 	if len(inputs) != len(directions) {
-		panic(fmt.Sprintf("tangent: %d inputs and %d directions", len(inputs), len(directions)))
+		panic(fmt.Errorf("tangent: %d inputs and %d directions", len(inputs), len(directions)))
 	}
 	if len(outputs) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func Forward(outputs, inputs, directions []*Node) []*Node {
 	t := tangents{}
 	for k, in := range inputs {
 		if !in.Shape().Equal(directions[k].Shape()) {
-			panic(fmt.Sprintf("tangent: direction %d has shape %s, its input %s", k, directions[k].Shape(), in.Shape()))
+			panic(fmt.Errorf("tangent: direction %d has shape %s, its input %s", k, directions[k].Shape(), in.Shape()))
 		}
 		t[in.Id()] = directions[k]
 	}

@@ -47,7 +47,9 @@ func product(dims []int) int {
 // against a central difference of the gradient where reverse mode knows the operation.
 func TestRulesAgainstFiniteDifferences(t *testing.T) {
 	image := []int{2, 6, 5, 3}
-	nhwc := func(x, k *Node) *Node { return Convolve(x, k).Strides(2).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done() }
+	nhwc := func(x, k *Node) *Node {
+		return Convolve(x, k).Strides(2).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
+	}
 	tests := []struct {
 		name      string
 		dims      [][]int // of the inputs

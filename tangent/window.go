@@ -130,7 +130,7 @@ func parameter(node *Node, name string) reflect.Value {
 			return field
 		}
 	}
-	panic(fmt.Sprintf("tangent: this version of GoMLX keeps no parameter %q on a %s node", name, node.Type()))
+	panic(fmt.Errorf("tangent: this version of GoMLX keeps no parameter %q on a %s node", name, node.Type()))
 }
 
 // ints copies a slice of integers.
