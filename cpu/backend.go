@@ -33,6 +33,7 @@ type Backend struct {
 	threads   int
 	pool      *kernel.Pool
 	memory    freeList
+	arenas    arenaPool
 	reference compute.Backend // the pure-Go backend, sequential: shapes, checks, and the delegated operations
 	finalized atomic.Bool
 	fuse      bool
@@ -129,6 +130,7 @@ func (b *Backend) Finalize() {
 		return
 	}
 	b.memory.clear()
+	b.arenas.clear()
 	b.pool.Close()
 	b.reference.Finalize()
 }

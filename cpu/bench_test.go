@@ -59,6 +59,9 @@ func benchmarkNetwork(b *testing.B, backend compute.Backend, n *testNetwork, bat
 		s.run(b, backend, exec)
 	}
 	b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+	if backend.Name() == cpu.BackendName {
+		b.ReportMetric(float64(cpu.ArenaBytes(backend))/(1<<20), "arena-MiB")
+	}
 	var text strings.Builder
 	for _, name := range slices.SortedFunc(maps.Keys(total), func(x, y string) int { return cmp.Compare(total[y], total[x]) }) {
 		fmt.Fprintf(&text, "%8.3f ms  %s\n", total[name].Seconds()*1e3/float64(b.N), name)

@@ -84,7 +84,7 @@ func (x *Executable) Execute(inputs []compute.Buffer, donate []bool, device comp
 // execute runs the steps.
 func (p *plan) execute(x *Executable, bufs []*Buffer, mems [][]byte, donate []bool) (_ []compute.Buffer, err error) {
 	r := p.newRun()
-	arena := p.backend.memory.get(p.arena)
+	arena := p.backend.arenas.get(p.arena)
 	outputs := make([]compute.Buffer, len(p.outputs))
 	reused := make([]bool, len(bufs))
 	for i := range donate {
@@ -128,7 +128,7 @@ func (p *plan) execute(x *Executable, bufs []*Buffer, mems [][]byte, donate []bo
 		if err != nil {
 			return // the memory goes to the garbage collector: a worker might still hold it
 		}
-		p.backend.memory.put(arena)
+		p.backend.arenas.put(arena)
 		for i := range donate {
 			if donate[i] && !reused[i] && only(mems, i) {
 				p.backend.memory.put(mems[i])

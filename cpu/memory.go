@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -8,8 +9,8 @@ import (
 // freeListLimit bounds the memory that waits for reuse, in bytes.
 const freeListLimit = 256 << 20
 
-// freeList keeps the memory of dead buffers and arenas for the next ones, so that steady training steps
-// allocate nothing. Blocks come back only for requests of at least half their size.
+// freeList keeps the memory of dead buffers for the next ones, so that steady training steps allocate nothing. Blocks
+// come back for requests of the same size class.
 type freeList struct {
 	mu     sync.Mutex
 	held   int
@@ -84,4 +85,48 @@ func alignedBytes(n int) []byte {
 	p := unsafe.Pointer(unsafe.SliceData(words))
 	shift := int(-uintptr(p) & 63)
 	return unsafe.Slice((*byte)(p), len(words)*8)[shift : shift+n : shift+n]
+}
+
+// arenaPool keeps the arenas of executions. Programs of one backend share them: an arena serves every program that it
+// is large enough for.
+type arenaPool struct {
+	mu   sync.Mutex
+	free [][]byte // by size
+}
+
+// arenasKept bounds the number of idle arenas; there are more only while as many executions overlap.
+const arenasKept = 2
+
+// get returns at least n bytes with undefined contents.
+func (a *arenaPool) get(n int) []byte {
+	a.mu.Lock()
+	for i, mem := range a.free {
+		if len(mem) >= n {
+			a.free = slices.Delete(a.free, i, i+1)
+			a.mu.Unlock()
+			return mem
+		}
+	}
+	// All are too small: let the largest go, before its successor is made.
+	if last := len(a.free) - 1; last >= 0 {
+		a.free = slices.Delete(a.free, last, last+1)
+	}
+	a.mu.Unlock()
+	return alignedBytes(sizeClass(n))
+}
+
+func (a *arenaPool) put(mem []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at, _ := slices.BinarySearchFunc(a.free, len(mem), func(x []byte, n int) int { return len(x) - n })
+	a.free = slices.Insert(a.free, at, mem)
+	if len(a.free) > arenasKept {
+		a.free = slices.Delete(a.free, 0, 1)
+	}
+}
+
+func (a *arenaPool) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.free = nil
 }

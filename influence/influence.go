@@ -113,13 +113,22 @@ type Options struct {
 	Tolerance float64 `yaml:"tolerance,omitempty" json:"tolerance,omitempty"`
 }
 
-// Defaults of Options; docs/decisions says how they were found.
+// Defaults of Options.
+//
+// The damping was chosen on Fashion-MNIST and the procedural set with a fifth of wrong labels, on the networks cnn,
+// lenet5 and softmax, where the largest eigenvalue of the Gauss-Newton matrix is 15 to 35. From 0.3 to 1 the sum of the
+// removal effects of the most harmful twentieth, tenth and fifth comes nearest to what retraining without them does to
+// the test loss, and the share of wrong labels among them is highest. At 0.01 the effects of such groups are predicted
+// three to four times too large: the expansion is of first order, and damping bounds how far it is followed. 1024
+// samples give scores that separate wrong labels as well as all 4000 do; the solver then takes 10 to 20
+// iterations.
 const (
-	DefaultDamping        = 1.0
+	DefaultDamping        = 0.5
 	DefaultHessianSamples = 1024
 	DefaultMaxIterations  = 100
 	DefaultTolerance      = 1e-2
 
+	// NoDamping and AllSamples are values that mean what the zero value does not.
 	NoDamping  = -1.0
 	AllSamples = -1
 )

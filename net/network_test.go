@@ -45,7 +45,7 @@ func TestNewRefuses(t *testing.T) {
 		want  []string
 	}{
 		{"lenet6", [3]int{28, 28, 1}, []string{"lenet6", "cnn, lenet5, softmax"}},
-		{"cnn", [3]int{5, 4, 1}, []string{"5x4", "max-pooling"}}, // 4 -> 2 -> 0
+		{"cnn", [3]int{5, 5, 1}, []string{"5x5", "max-pooling"}}, // 5 -> 3 -> 1
 		{"lenet5", [3]int{8, 8, 1}, []string{"lenet5", "8x8", "conv2"}},
 		{"softmax", [3]int{0, 28, 1}, []string{"0x28x1"}},
 	}

@@ -13,7 +13,7 @@
 //   - [Sum], [Dot], [Largest], [ColumnSums], [ColumnDots]: reductions in a fixed order, on the calling goroutine.
 //   - [SetLevel], [CurrentLevel]: AVX-512, AVX2 or portable Go, also by the environment variable [LevelEnv].
 //
-// Operands never overlap outputs. Slices need no alignment, but rows that start at multiples of 64 bytes are
+// Operands of products and convolutions must not overlap their outputs. Slices need no alignment, but rows that start at multiples of 64 bytes are
 // faster. Programmer errors (a short slice, a negative size) panic.
 //
 // # How it works
@@ -24,4 +24,9 @@
 // a kernel row times the input channels is one contiguous run, so there is no im2col buffer. B is the packed
 // kernel. For the weight gradient A is the image transposed, by strides alone, and B is the gradient of the
 // output where it lies. Input dilation is decomposed into phases, so that no inserted zero is multiplied.
+// A convolution with few output channels, whose vectors would be mostly empty, multiplies pixels by all taps at
+// once and adds up shifted planes; its weight gradient swaps the roles of input and output.
+//
+// Partitions depend on shapes alone. A plan is kept per shape and pool, and scratch is reused, so that repeated
+// calls make no garbage.
 package kernel
