@@ -89,8 +89,8 @@ func (c *Config) Validate() error {
 		return usagef("unknown data set %q; known: %s", c.Data, strings.Join(dataset.Known(), ", "))
 	case c.Data != proceduralSet && c.DataDir == "":
 		return usagef("the data set %s is read from files: say where they are with --data-dir", c.Data)
-	case !slices.Contains(net.Names(), c.Net):
-		return usagef("unknown network %q; known: %s", c.Net, strings.Join(net.Names(), ", "))
+	case !slices.Contains(net.Classifiers(), c.Net):
+		return usagef("unknown network %q; known: %s", c.Net, strings.Join(net.Classifiers(), ", "))
 	case c.Seeds < 1:
 		return usagef("seeds must be at least 1, got %d", c.Seeds)
 	case c.Threads < 0:

@@ -34,12 +34,12 @@ const (
 	minRadius, maxRadius     = 7.5, 11.0
 	minContrast, maxContrast = 60.0, 140.0 // gray values between figure and background
 	minNoise, maxNoise       = 2.0, 20.0
-	maxNoiseShare            = 0.2 // of the contrast, so that every figure can be seen
-	maxTurn                  = math.Pi / 6
-	maxShift                 = 3
-	maxGradient              = 1.2 // gray values a pixel
+	maxNoiseShare            = 0.2         // of the contrast, so that every figure can be seen
+	maxTurn                  = math.Pi / 6 // radians, to either side
+	maxShift                 = 3.0         // pixels from the middle, along each axis
+	maxGradient              = 1.2         // gray values a pixel
 	maxSwell                 = 8.0
-	darkShare                = 0.25 // of the figures are darker than the background
+	darkShare                = 0.25 // of the figures are darker than the background; grays that run out of range turn it over
 	maxDots                  = 3
 	lineShare                = 0.2  // of the images have a distracting line
 	coverShare               = 0.25 // of the images have their figure partly covered

@@ -84,7 +84,7 @@ const (
 // smooth is a network of 83 parameters without kinks: 2x3x1 inputs, 8 tanh units, 3 outputs.
 func smooth() *net.Network {
 	return &net.Network{
-		Name: "smooth", Input: [3]int{2, 3, 1}, Outputs: smoothClasses,
+		Name: "smooth", Input: [3]int{2, 3, 1},
 		Params: []net.Param{
 			{Name: "hidden/kernel", Dims: []int{smoothInputs, smoothHidden}, Init: normal(0.5)},
 			{Name: "hidden/bias", Dims: []int{smoothHidden}, Init: normal(0.5)},

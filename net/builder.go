@@ -9,103 +9,179 @@ import (
 // builder describes a network layer by layer: it follows the dimensions of one sample, collects the parameters, and
 // keeps the layers to run. The first layer that does not fit sets err, and the rest is skipped.
 type builder struct {
-	dims    []int // of one sample: [height, width, channels], after flatten [features]
-	outputs int
-	params  []Param
-	layers  []layer
-	err     error
+	dims          []int // of one sample: [height, width, channels], after flatten [features]
+	outputs       int
+	params, state []Param
+	layers        []layer
+	flops         flops
+	err           error
 }
 
-// layer maps activations [batch, ...] to the next ones. take returns the next parameter of the network.
-type layer func(x *Node, take func() *Node) *Node
+// flops counts the floating-point operations of convolutions and dense layers for one sample, a multiply-add as two.
+type flops struct {
+	forward int64
+	first   int64 // of the first such layer, whose input needs no gradient
+}
+
+func (f *flops) add(n int) {
+	if f.forward == 0 {
+		f.first = int64(n)
+	}
+	f.forward += int64(n)
+}
+
+// layer maps activations [batch, ...] to the next ones.
+type layer func(f *flow, x *Node) *Node
+
+// flow is one evaluation under way: which parameter and which state tensor come next.
+type flow struct {
+	pass         *Pass
+	param, state int
+}
+
+// take returns the next parameter.
+func (f *flow) take() *Node {
+	f.param++
+	return f.pass.Params[f.param-1]
+}
 
 func (b *builder) add(l layer) { b.layers = append(b.layers, l) }
 
 // forward returns the network's graph function.
 func (b *builder) forward() func(p *Pass, x *Node) *Node {
 	layers := b.layers
-	return func(p *Pass, x *Node) *Node {
-		at := 0
-		take := func() *Node {
-			at++
-			return p.Params[at-1]
-		}
-		for _, l := range layers {
-			x = l(x, take)
-		}
-		return x
-	}
+	return func(p *Pass, x *Node) *Node { return run(layers, &flow{pass: p}, x) }
 }
 
-// conv adds a convolution with a square window, stride 1, zero padding on every side, and a bias.
-func (b *builder) conv(name string, window, channels, padding int) {
+func run(layers []layer, f *flow, x *Node) *Node {
+	for _, l := range layers {
+		x = l(f, x)
+	}
+	return x
+}
+
+// window describes a convolution's square window.
+type window struct {
+	size, channels, stride, padding int
+	bias                            bool
+}
+
+// conv adds a convolution with zero padding on every side.
+func (b *builder) conv(name string, w window) {
 	if b.err != nil {
 		return
 	}
-	height, width := b.dims[0]+2*padding-window+1, b.dims[1]+2*padding-window+1
-	if height < 1 || width < 1 {
-		b.err = fmt.Errorf("%s needs at least %dx%d, there is %dx%d", name, window, window, b.dims[0], b.dims[1])
+	out := func(n int) int { return (n+2*w.padding-w.size)/w.stride + 1 }
+	if b.dims[0]+2*w.padding < w.size || b.dims[1]+2*w.padding < w.size {
+		b.err = fmt.Errorf("%s needs at least %dx%d, there is %dx%d", name, w.size, w.size, b.dims[0], b.dims[1])
 		return
 	}
-	b.params = append(b.params,
-		Param{Name: name + "/kernel", Dims: []int{window, window, b.dims[2], channels}, Init: HeNormal},
-		Param{Name: name + "/bias", Dims: []int{channels}, Init: AllZeros})
-	b.dims = []int{height, width, channels}
-	b.add(func(x *Node, take func() *Node) *Node {
-		c := Convolve(x, take())
-		if padding > 0 {
-			c = c.PaddingPerDim([][2]int{{padding, padding}, {padding, padding}})
+	b.params = append(b.params, Param{Name: name + "/kernel", Dims: []int{w.size, w.size, b.dims[2], w.channels}, Init: HeNormal})
+	if w.bias {
+		b.params = append(b.params, Param{Name: name + "/bias", Dims: []int{w.channels}, Init: AllZeros})
+	}
+	inputs := w.size * w.size * b.dims[2]
+	b.dims = []int{out(b.dims[0]), out(b.dims[1]), w.channels}
+	b.flops.add(2 * inputs * product(b.dims))
+	b.add(func(f *flow, x *Node) *Node {
+		c := Convolve(x, f.take()).Strides(w.stride)
+		if w.padding > 0 {
+			c = c.PaddingPerDim([][2]int{{w.padding, w.padding}, {w.padding, w.padding}})
+		} else {
+			c = c.NoPadding()
 		}
-		return addBias(c.Done(), take())
+		y := c.Done()
+		if w.bias {
+			y = Add(y, channels(f.take(), y.Rank()))
+		}
+		return y
 	})
 }
 
-// dense adds a fully connected layer with a bias to flattened activations.
-func (b *builder) dense(name string, features int, weights Initializer) {
+// dense adds a fully connected layer to flattened activations.
+func (b *builder) dense(name string, features int, weights Initializer, bias bool) {
 	if b.err != nil {
 		return
 	}
-	b.params = append(b.params,
-		Param{Name: name + "/weights", Dims: []int{b.dims[0], features}, Init: weights},
-		Param{Name: name + "/bias", Dims: []int{features}, Init: AllZeros})
+	b.params = append(b.params, Param{Name: name + "/weights", Dims: []int{b.dims[0], features}, Init: weights})
+	if bias {
+		b.params = append(b.params, Param{Name: name + "/bias", Dims: []int{features}, Init: AllZeros})
+	}
+	b.flops.add(2 * b.dims[0] * features)
 	b.dims = []int{features}
-	b.add(func(x *Node, take func() *Node) *Node { return addBias(MatMul(x, take()), take()) })
+	b.add(func(f *flow, x *Node) *Node {
+		y := MatMul(x, f.take())
+		if bias {
+			y = Add(y, channels(f.take(), y.Rank()))
+		}
+		return y
+	})
 }
 
-// addBias adds a vector to the last axis of x.
-func addBias(x, bias *Node) *Node {
-	dims := make([]int, x.Rank())
+// channels shapes a vector for broadcasting over the last axis of a tensor of the given rank.
+func channels(v *Node, rank int) *Node {
+	dims := make([]int, rank)
 	for i := range dims {
 		dims[i] = 1
 	}
-	dims[len(dims)-1] = bias.Shape().Dimensions[0]
-	return Add(x, Reshape(bias, dims...))
+	dims[rank-1] = v.Shape().Dimensions[0]
+	return Reshape(v, dims...)
 }
 
 // relu adds max(x, 0).
 func (b *builder) relu() {
-	b.add(func(x *Node, _ func() *Node) *Node { return Max(x, ScalarZero(x.Graph(), x.DType())) })
+	b.add(func(_ *flow, x *Node) *Node { return Max(x, ScalarZero(x.Graph(), x.DType())) })
 }
 
 // maxPool adds max-pooling by a square window with a stride of its size. Rows and columns that do not fill a window at
 // the end are left out.
-func (b *builder) maxPool(window int) {
+func (b *builder) maxPool(size int) {
 	if b.err != nil {
 		return
 	}
-	if b.dims[0] < window || b.dims[1] < window {
-		b.err = fmt.Errorf("max-pooling by %d needs at least %dx%d, there is %dx%d", window, window, window, b.dims[0], b.dims[1])
+	if b.dims[0] < size || b.dims[1] < size {
+		b.err = fmt.Errorf("max-pooling by %d needs at least %dx%d, there is %dx%d", size, size, size, b.dims[0], b.dims[1])
 		return
 	}
-	b.dims = []int{b.dims[0] / window, b.dims[1] / window, b.dims[2]}
-	b.add(func(x *Node, _ func() *Node) *Node {
-		return MaxPool(x).Window(window).Strides(window).NoPadding().Done()
-	})
+	b.dims = []int{b.dims[0] / size, b.dims[1] / size, b.dims[2]}
+	b.add(func(_ *flow, x *Node) *Node { return MaxPool(x).Window(size).Strides(size).NoPadding().Done() })
+}
+
+// globalMax and globalMean reduce every channel's plane to one value.
+func (b *builder) globalMax()  { b.global(ReduceMax) }
+func (b *builder) globalMean() { b.global(ReduceMean) }
+
+func (b *builder) global(reduce func(x *Node, axes ...int) *Node) {
+	if b.err != nil {
+		return
+	}
+	b.dims = b.dims[2:]
+	b.add(func(_ *flow, x *Node) *Node { return reduce(x, 1, 2) })
+}
+
+// scale adds a multiplication by a constant.
+func (b *builder) scale(by float64) {
+	b.add(func(_ *flow, x *Node) *Node { return MulScalar(x, by) })
 }
 
 // flatten joins all axes of a sample.
 func (b *builder) flatten() {
 	features := product(b.dims)
 	b.dims = []int{features}
-	b.add(func(x *Node, _ func() *Node) *Node { return Reshape(x, x.Shape().Dimensions[0], features) })
+	b.add(func(_ *flow, x *Node) *Node { return Reshape(x, x.Shape().Dimensions[0], features) })
+}
+
+// residual adds shortcut(x) + inner(x), where inner are the layers that describe adds. A nil shortcut is the identity.
+func (b *builder) residual(shortcut func(x *Node) *Node, describe func(b *builder)) {
+	outer := b.layers
+	b.layers = nil
+	describe(b)
+	inner := b.layers
+	b.layers = append(outer, func(f *flow, x *Node) *Node {
+		y := run(inner, f, x)
+		if shortcut != nil {
+			x = shortcut(x)
+		}
+		return Add(y, x)
+	})
 }

@@ -41,6 +41,13 @@ func GlorotUniform(rng *rand.Rand, dims []int, dst []float32) {
 // AllZeros writes zeros.
 func AllZeros(_ *rand.Rand, _ []int, dst []float32) { clear(dst) }
 
+// AllOnes writes ones.
+func AllOnes(_ *rand.Rand, _ []int, dst []float32) {
+	for i := range dst {
+		dst[i] = 1
+	}
+}
+
 // Init returns the initial parameters, of length Size, and the initial state, of length StateSize, for a seed. Every
 // tensor has a stream of random numbers of its own, so adding a layer does not change the values of the others before it.
 func (n *Network) Init(seed uint64) (theta, state []float32) {

@@ -32,11 +32,15 @@ type Pass struct {
 type Network struct {
 	// Name as given to New, such as "cnn".
 	Name string
-	// Input holds height, width and channels of one image; Outputs the number of values per sample (classes).
+	// Input holds height, width and channels of one image. Outputs holds the dimensions of one sample's output: [classes],
+	// or height, width and channels for a network that maps images to images.
 	Input   [3]int
-	Outputs int
+	Outputs []int
 	// Params and State list the tensors in the order of the flat vectors.
 	Params, State []Param
-	// Forward maps x of shape [batch, height, width, channels] to the outputs, [batch, Outputs].
+	// ForwardFLOPs counts the floating-point operations of the convolutions and dense layers for one sample, a multiply-add
+	// as two; StepFLOPs those of a training step, which has no gradient of the input.
+	ForwardFLOPs, StepFLOPs int64
+	// Forward maps x of shape [batch, height, width, channels] to the outputs, [batch, Outputs...].
 	Forward func(p *Pass, x *Node) *Node
 }

@@ -11,9 +11,13 @@
 //
 // is grad l_i . v for every sample at once, in one pass and without a gradient per sample.
 //
-// Conventions where a derivative does not exist are those of GoMLX's reverse mode: Max and Min follow the first input on
-// a tie, max-pooling the first largest element of a window. StopGradient stops tangents too. A node with a custom
-// gradient is differentiated as what it computes, not by its custom gradient.
+// Conventions where a derivative does not exist are those of GoMLX's reverse mode: on a tie Max follows its first input and
+// Min its second, pooling the first extreme element of a window; Abs has the slope 1 at zero. StopGradient stops tangents
+// too. A node with a custom gradient is differentiated as what it computes, not by its custom gradient.
+//
+// Values that are not floating-point numbers have a tangent of zero. Complex numbers, operations with several outputs and
+// dynamic shapes have no rules. A second derivative also needs the reverse-mode rules of GoMLX, which v0.28 lacks for
+// Rsqrt, Expm1 and Clamp: write 1/Sqrt, Exp-1, and Min of Max.
 package tangent
 
 import (
@@ -35,7 +39,8 @@ func (e *UnsupportedOpError) Error() string {
 }
 
 // Forward returns the directional derivative of every output when inputs[k] moves along directions[k], which has the
-// shape of inputs[k]. An output that does not depend on the inputs has a derivative of zeros. All nodes belong to one
+// shape of inputs[k]. Inputs may be any nodes, and move independently of each other; an input given twice moves along the
+// sum of its directions. An output that does not depend on the inputs has a derivative of zeros. All nodes belong to one
 // graph. It panics with *UnsupportedOpError if an operation on the way has no rule.
 func Forward(outputs, inputs, directions []*Node) []*Node {
 	if len(inputs) != len(directions) {
@@ -49,7 +54,11 @@ func Forward(outputs, inputs, directions []*Node) []*Node {
 		if !in.Shape().Equal(directions[k].Shape()) {
 			panic(fmt.Errorf("tangent: direction %d has shape %s, its input %s", k, directions[k].Shape(), in.Shape()))
 		}
-		t[in.Id()] = directions[k]
+		if earlier := t.of(in); earlier != nil {
+			t[in.Id()] = Add(earlier, directions[k])
+		} else {
+			t[in.Id()] = directions[k]
+		}
 	}
 	for _, node := range between(outputs, inputs) {
 		if tangent := t.push(node); tangent != nil {
@@ -117,7 +126,7 @@ func (t tangents) push(node *Node) *Node {
 	for _, in := range node.Inputs() {
 		moving = moving || t.of(in) != nil
 	}
-	if !moving || constant[node.Type()] {
+	if !moving || steps(node) {
 		return nil
 	}
 	rule, ok := rules[node.Type()]

@@ -1,6 +1,7 @@
 package tangent
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -80,8 +81,14 @@ func TestRulesAgainstFiniteDifferences(t *testing.T) {
 		{"abs", [][]int{{5}}, 1, 2, false, func(x []*Node) *Node { return Mul(Abs(Neg(x[0])), x[0]) }},
 		{"max min", [][]int{{9}, {9}}, -1, 1, false, func(x []*Node) *Node { return Square(Sub(Max(x[0], x[1]), Min(x[0], x[1]))) }},
 		{"relu", [][]int{{9}}, -1, 1, false, func(x []*Node) *Node { return Square(Max(x[0], ScalarZero(x[0].Graph(), x[0].DType()))) }},
-		{"clamp", [][]int{{9}}, -1, 1, true, func(x []*Node) *Node { return Square(ClipScalar(x[0], -0.5, 0.5)) }},
+		{"clip", [][]int{{9}}, -1, 1, false, func(x []*Node) *Node { return Square(ClipScalar(x[0], -0.5, 0.5)) }},
+		{"clamp", [][]int{{9}}, -1, 1, true, func(x []*Node) *Node {
+			return Square(Clamp(Scalar(x[0].Graph(), dtypes.Float64, -0.5), x[0], Scalar(x[0].Graph(), dtypes.Float64, 0.5)))
+		}},
 		{"where", [][]int{{9}, {9}}, -1, 1, false, func(x []*Node) *Node { return Where(GreaterThan(x[0], x[1]), Square(x[0]), x[1]) }},
+		{"where, a constant and a scalar", [][]int{{3, 4}, {}}, -1, 1, false, func(x []*Node) *Node {
+			return Square(Where(GreaterThan(x[0], ScalarZero(x[0].Graph(), dtypes.Float64)), x[1], OnesLike(x[0])))
+		}},
 		{"reshape transpose", [][]int{{3, 4}}, -1, 1, false, func(x []*Node) *Node { return Square(Transpose(Reshape(x[0], 2, 6), 0, 1)) }},
 		{"slice concatenate reverse", [][]int{{3, 4}, {3, 2}}, -1, 1, false, func(x []*Node) *Node {
 			y := Concatenate([]*Node{x[0], OnesLike(x[1]), Reverse(x[1], 0)}, 1)
@@ -89,6 +96,15 @@ func TestRulesAgainstFiniteDifferences(t *testing.T) {
 		}},
 		{"pad", [][]int{{3, 4}}, -1, 1, false, func(x []*Node) *Node {
 			return Square(Pad(x[0], ScalarOne(x[0].Graph(), x[0].DType()), PadAxis{Start: 1}, PadAxis{End: 2, Interior: 1}))
+		}},
+		{"pad by a moving value", [][]int{{3}, {}}, -1, 1, true, func(x []*Node) *Node { return Square(Pad(x[0], x[1], PadAxis{Start: 1, End: 2})) }},
+		{"cumulative sum", [][]int{{3, 4}}, -1, 1, false, func(x []*Node) *Node {
+			return Square(CumSum(x[0], 1, &CumSumOptions{Reverse: true}))
+		}},
+		{"gather", [][]int{{3, 4}}, -1, 1, false, func(x []*Node) *Node { return Square(Gather(x[0], Const(x[0].Graph(), [][]int32{{2}, {0}, {2}}))) }},
+		{"dynamic slice", [][]int{{3, 4}}, -1, 1, false, func(x []*Node) *Node {
+			g := x[0].Graph()
+			return Square(DynamicSlice(x[0], []*Node{Const(g, int32(1)), Const(g, int32(0))}, []int{2, 3}))
 		}},
 		{"reduce sum mean", [][]int{{3, 4, 2}}, -1, 1, false, func(x []*Node) *Node { return Square(Add(ReduceSum(x[0], 0, 2), ReduceMean(x[0], 0, 2))) }},
 		{"reduce max", [][]int{{3, 4, 2}}, -1, 1, false, func(x []*Node) *Node { return Square(ReduceMax(x[0], 1)) }},
@@ -102,6 +118,16 @@ func TestRulesAgainstFiniteDifferences(t *testing.T) {
 		{"max-pool, overlapping and padded", [][]int{image}, -1, 1, false, func(x []*Node) *Node {
 			return Square(MaxPool(x[0]).Window(3).Strides(2).PaddingPerDim([][2]int{{1, 1}, {0, 1}}).Done())
 		}},
+		{"max-pool, padded", [][]int{image}, -1, 1, false, func(x []*Node) *Node {
+			return Square(MaxPool(x[0]).Window(2).Strides(2).PaddingPerDim([][2]int{{1, 1}, {1, 0}}).Done())
+		}},
+		{"min-pool", [][]int{image}, -1, 1, false, func(x []*Node) *Node { return Square(MinPool(x[0]).Window(2).Strides(2).NoPadding().Done()) }},
+		{"min-pool, overlapping and padded", [][]int{image}, -1, 1, false, func(x []*Node) *Node {
+			return Square(MinPool(x[0]).Window(3).Strides(2).PaddingPerDim([][2]int{{1, 1}, {0, 1}}).Done())
+		}},
+		{"mean-pool, overlapping and padded", [][]int{image}, -1, 1, false, func(x []*Node) *Node {
+			return Square(MeanPool(x[0]).Window(3).Strides(2).PaddingPerDim([][2]int{{1, 1}, {0, 1}}).Done())
+		}},
 		{"mean-pool", [][]int{image}, -1, 1, false, func(x []*Node) *Node { return Square(MeanPool(x[0]).Window(2).Strides(2).NoPadding().Done()) }},
 		{"batch norm, written out", [][]int{image, {1, 1, 1, 3}}, -1, 1, false, func(x []*Node) *Node {
 			mean := ReduceAndKeep(x[0], ReduceMean, 0, 1, 2)
@@ -113,6 +139,11 @@ func TestRulesAgainstFiniteDifferences(t *testing.T) {
 			m := StopGradient(ReduceAndKeep(x[0], ReduceMax, -1))
 			return Square(Add(Log(ReduceSum(Exp(Sub(x[0], m)), -1)), Squeeze(m, -1)))
 		}},
+		{"batch norm with rsqrt", [][]int{image}, -1, 1, true, func(x []*Node) *Node {
+			centered := Sub(x[0], ReduceAndKeep(x[0], ReduceMean, 0, 1, 2))
+			return Mul(centered, Rsqrt(AddScalar(ReduceAndKeep(Square(centered), ReduceMean, 0, 1, 2), 1e-5)))
+		}},
+		{"softplus", [][]int{{7}}, -2, 2, false, func(x []*Node) *Node { return Square(Softplus(x[0])) }},
 		{"gelu softplus", [][]int{{7}}, -2, 2, false, func(x []*Node) *Node {
 			gelu := Mul(x[0], MulScalar(OnePlus(Erf(MulScalar(x[0], math.Sqrt(0.5)))), 0.5))
 			return Mul(gelu, Log1P(Exp(x[0])))
@@ -211,6 +242,10 @@ func TestUnknownOperationIsNamed(t *testing.T) {
 		return Forward([]*Node{y}, []*Node{x}, []*Node{x})[0]
 	})
 	_, err := e.Call([]float32{1, 2, 3, 4})
+	var unsupported *UnsupportedOpError
+	if !errors.As(err, &unsupported) || unsupported.Op != "Rem" {
+		t.Errorf("error %v is not an UnsupportedOpError for Rem", err)
+	}
 	if err == nil || !strings.Contains(err.Error(), "no rule for the operation Rem") {
 		t.Errorf("error %v does not name the operation", err)
 	}
@@ -221,8 +256,13 @@ func TestTiesFollowReverseMode(t *testing.T) {
 	b := backend(t)
 	for name, f := range map[string]func(x *Node) *Node{
 		"relu at zero": func(x *Node) *Node { return Max(x, ScalarZero(x.Graph(), x.DType())) },
-		"min":          func(x *Node) *Node { return Min(x, Reverse(x, 1)) },
-		"max-pool":     func(x *Node) *Node { return MaxPool(Reshape(x, 1, 4, 4, 1)).Window(2).Strides(2).NoPadding().Done() },
+		"abs":          Abs,
+		"softplus":     Softplus,
+		"min-pool, overlapping": func(x *Node) *Node {
+			return MinPool(Reshape(x, 1, 4, 4, 1)).Window(3).Strides(1).NoPadding().Done()
+		},
+		"min":      func(x *Node) *Node { return Min(x, Reverse(x, 1)) },
+		"max-pool": func(x *Node) *Node { return MaxPool(Reshape(x, 1, 4, 4, 1)).Window(2).Strides(2).NoPadding().Done() },
 		"max-pool, overlapping": func(x *Node) *Node {
 			return MaxPool(Reshape(x, 1, 4, 4, 1)).Window(2).Strides(1).NoPadding().Done()
 		},

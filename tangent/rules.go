@@ -7,14 +7,14 @@ import (
 // rule returns the tangent of a node with one output, given that some input has a tangent; nil for zero.
 type rule func(t tangents, node *Node) *Node
 
-// constant holds the operations whose derivative is zero wherever it exists: their values are whole numbers or truth
-// values, or they step.
-var constant = map[NodeType]bool{
-	NodeTypeArgMinMax: true, NodeTypeSign: true, NodeTypeFloor: true, NodeTypeCeil: true, NodeTypeRound: true,
-	NodeTypeIsFinite: true, NodeTypeIsNaN: true,
-	NodeTypeEqual: true, NodeTypeNotEqual: true, NodeTypeGreaterThan: true, NodeTypeGreaterOrEqual: true,
-	NodeTypeLessThan: true, NodeTypeLessOrEqual: true,
-	NodeTypeLogicalAnd: true, NodeTypeLogicalOr: true, NodeTypeLogicalXor: true, NodeTypeLogicalNot: true,
+// steps says that a node's derivative is zero wherever it exists: its values are whole numbers or truth values, or it is
+// flat between steps.
+func steps(node *Node) bool {
+	switch node.Type() {
+	case NodeTypeSign, NodeTypeFloor, NodeTypeCeil, NodeTypeRound:
+		return true
+	}
+	return node.NumOutputs() == 1 && !node.DType().IsFloat() && !node.DType().IsComplex()
 }
 
 var rules map[NodeType]rule
@@ -22,28 +22,27 @@ var rules map[NodeType]rule
 func init() {
 	rules = map[NodeType]rule{
 		// Linear in their first input; further inputs are indices or do not move.
-		NodeTypeIdentity: first, NodeTypeReshape: first, NodeTypeTranspose: first, NodeTypeBroadcastInDim: first,
+		NodeTypeIdentity: same, NodeTypeReshape: first, NodeTypeTranspose: first, NodeTypeBroadcastInDim: first,
 		NodeTypeSlice: first, NodeTypeReverse: first, NodeTypeReduceSum: first, NodeTypeNeg: first, NodeTypeCumSum: first,
-		NodeTypeGather: first, NodeTypeDynamicSlice: first, NodeTypeConvertDType: convert,
+		NodeTypeGather: first, NodeTypeDynamicSlice: first, NodeTypeConvertDType: first,
 		// Linear in all inputs together, or in each.
 		NodeTypeAdd: add, NodeTypeSub: add, NodeTypeConcatenate: joint, NodeTypePad: joint, NodeTypeWhere: where,
-		NodeTypeMul: bilinear, NodeTypeConvGeneral: bilinear, NodeTypeDotGeneral: bilinear,
+		NodeTypeMul: multiply, NodeTypeConvGeneral: bilinear, NodeTypeDotGeneral: bilinear,
 		// Selections.
 		NodeTypeMax: larger, NodeTypeMin: larger, NodeTypeClamp: clamp,
-		NodeTypeReduceMax: extremum, NodeTypeReduceMin: extremum, NodeTypeReduceWindow: window,
+		NodeTypeReduceMax: extremum, NodeTypeReduceMin: extremum, NodeTypeReduceWindow: window, NodeTypeAbs: absolute,
 		// Elementwise: the derivative, from the input x and the output y.
 		NodeTypeExp:      times(func(_, y *Node) *Node { return y }),
 		NodeTypeExpm1:    times(func(x, _ *Node) *Node { return Exp(x) }),
 		NodeTypeLog:      over(func(x, _ *Node) *Node { return x }),
 		NodeTypeLog1p:    over(func(x, _ *Node) *Node { return OnePlus(x) }),
 		NodeTypeSqrt:     over(func(_, y *Node) *Node { return Add(y, y) }),
-		NodeTypeRsqrt:    times(func(x, y *Node) *Node { return MulScalar(Div(y, x), -0.5) }),
+		NodeTypeRsqrt:    over(func(x, _ *Node) *Node { return MulScalar(Mul(x, Sqrt(x)), -2) }),
 		NodeTypeTanh:     times(func(_, y *Node) *Node { return OneMinus(Mul(y, y)) }),
 		NodeTypeLogistic: times(func(_, y *Node) *Node { return Mul(y, OneMinus(y)) }),
 		NodeTypeSin:      times(func(x, _ *Node) *Node { return Cos(x) }),
 		NodeTypeCos:      times(func(x, _ *Node) *Node { return Neg(Sin(x)) }),
 		NodeTypeErf:      times(func(x, _ *Node) *Node { return MulScalar(Exp(Neg(Mul(x, x))), twoOverRootPi) }),
-		NodeTypeAbs:      times(func(x, _ *Node) *Node { return Sign(x) }),
 		NodeTypeDiv:      quotient, NodeTypePow: power,
 	}
 }
@@ -73,6 +72,9 @@ func replaced(node *Node, k int, by *Node) []*Node {
 	return inputs
 }
 
+// same is the rule of the identity. The node itself is not cloned: a custom gradient must not act on the tangent.
+func same(t tangents, node *Node) *Node { return t.of(node.Inputs()[0]) }
+
 // first is the rule of an operation that is linear in its first input, when the others do not move.
 func first(t tangents, node *Node) *Node {
 	for _, in := range node.Inputs()[1:] {
@@ -81,14 +83,6 @@ func first(t tangents, node *Node) *Node {
 		}
 	}
 	return node.CloneWithInputs(replaced(node, 0, t.of(node.Inputs()[0]))...)
-}
-
-// convert is the rule of a conversion: linear between floating-point types, constant otherwise.
-func convert(t tangents, node *Node) *Node {
-	if !node.DType().IsFloat() {
-		return nil
-	}
-	return first(t, node)
 }
 
 // add is the rule of a sum or difference, whose inputs may be broadcast to the output's shape.
@@ -140,18 +134,26 @@ func bilinear(t tangents, node *Node) *Node {
 	return sum
 }
 
+// multiply is the rule of a product of two tensors; a square needs one product only, d(x*x) = 2 x dx.
+func multiply(t tangents, node *Node) *Node {
+	if x := node.Inputs()[0]; x == node.Inputs()[1] {
+		half := Mul(x, t.of(x))
+		return Add(half, half)
+	}
+	return bilinear(t, node)
+}
+
 // quotient is the rule of y = a/b: dy = (da - y db)/b.
 func quotient(t tangents, node *Node) *Node {
 	b := node.Inputs()[1]
 	da, db := t.of(node.Inputs()[0]), t.of(b)
 	if db == nil {
-		return Div(expand(da, node), b)
+		return Div(da, b)
 	}
-	change := Neg(Mul(node, db))
-	if da != nil {
-		change = Add(change, expand(da, node))
+	if da == nil {
+		return Neg(Div(Mul(node, db), b))
 	}
-	return Div(change, b)
+	return Div(Sub(da, Mul(node, db)), b)
 }
 
 // power is the rule of y = a^b: dy = b a^(b-1) da + y log(a) db.

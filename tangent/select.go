@@ -6,10 +6,9 @@ import (
 
 // pick returns a where the condition holds and b elsewhere, in the shape of node; nil stands for zeros.
 func pick(condition, a, b, node *Node) *Node {
-	zeros := ScalarZero(node.Graph(), node.DType())
 	side := func(x *Node) *Node {
 		if x == nil {
-			x = zeros
+			return ScalarZero(node.Graph(), node.DType()) // Where broadcasts it to the other side.
 		}
 		return expand(x, node)
 	}
@@ -25,14 +24,17 @@ func expandCondition(condition, node *Node) *Node {
 	return BroadcastToShape(condition, shape)
 }
 
+// absolute is the rule of |x|, with the slope 1 at zero.
+func absolute(t tangents, node *Node) *Node {
+	x := node.Inputs()[0]
+	dx := t.of(x)
+	return Where(GreaterOrEqual(x, ScalarZero(x.Graph(), x.DType())), dx, Neg(dx))
+}
+
 // where is the rule of a choice by a condition, which has no derivative.
 func where(t tangents, node *Node) *Node {
 	in := node.Inputs()
-	a, b := t.of(in[1]), t.of(in[2])
-	if a == nil && b == nil {
-		return nil
-	}
-	return pick(in[0], a, b, node)
+	return pick(in[0], t.of(in[1]), t.of(in[2]), node)
 }
 
 // larger is the rule of Max and Min. On a tie Max follows the first input and Min the second, as in GoMLX's reverse mode.

@@ -18,14 +18,14 @@ type geometry struct {
 	paddings  [][2]int
 }
 
-// window is the rule of pooling: a sum over windows is linear, and a maximum moves with its largest element.
+// window is the rule of pooling: a sum over windows is linear, and a maximum or minimum moves with the element selected.
 func window(t tangents, node *Node) *Node {
 	x := node.Inputs()[0]
 	g := windowGeometry(node)
 	switch g.reduction {
 	case compute.ReduceOpSum:
 		return first(t, node)
-	case compute.ReduceOpMax:
+	case compute.ReduceOpMax, compute.ReduceOpMin:
 		if g.disjoint() {
 			// The mask is 1 at the element that each window selects: the transpose of the derivative, which is what reverse
 			// mode applies, at ones.
@@ -47,49 +47,51 @@ func (g geometry) disjoint() bool {
 	return true
 }
 
-// overlapping gathers the tangent of every window's first largest element, going through the places in a window one by
-// one: the elements of one place, over all windows, are a strided slice of the padded input.
+// overlapping gathers the tangent of every window's first extreme element, going backwards through the places in a window:
+// the elements of one place, over all windows, are a strided slice of the padded input, and an earlier hit overwrites a
+// later one.
 func overlapping(tangent, node *Node, g geometry) *Node {
 	pads := make([]PadAxis, len(g.size))
 	for k, p := range g.paddings {
 		pads[k] = PadAxis{Start: p[0], End: p[1]}
 	}
 	graph, dtype := node.Graph(), node.DType()
-	x := Pad(StopGradient(node.Inputs()[0]), Scalar(graph, dtype, math.Inf(-1)), pads...)
+	never := math.Inf(-1)
+	if g.reduction == compute.ReduceOpMin {
+		never = math.Inf(1)
+	}
+	x := Pad(node.Inputs()[0], Scalar(graph, dtype, never), pads...)
 	dx := Pad(tangent, ScalarZero(graph, dtype), pads...)
-	var sum, found *Node
+	var selected *Node
 	place := make([]int, len(g.size))
+	for k, size := range g.size {
+		place[k] = size - 1
+	}
 	for {
 		axes := make([]SliceAxisSpec, len(place))
 		for k, at := range place {
 			end := at + (node.Shape().Dimensions[k]-1)*g.strides[k] + 1
 			axes[k] = AxisRange(at, end).Stride(g.strides[k])
 		}
-		hit := Equal(Slice(x, axes...), StopGradient(node))
-		if found == nil {
-			found = hit
+		here := Slice(dx, axes...)
+		if selected == nil {
+			selected = here
 		} else {
-			hit, found = LogicalAnd(hit, LogicalNot(found)), LogicalOr(hit, found)
+			selected = Where(Equal(Slice(x, axes...), node), here, selected)
 		}
-		part := Where(hit, Slice(dx, axes...), ZerosLike(node))
-		if sum == nil {
-			sum = part
-		} else {
-			sum = Add(sum, part)
-		}
-		if !next(place, g.size) {
-			return sum
+		if !previous(place, g.size) {
+			return selected
 		}
 	}
 }
 
-// next counts place up, the last axis fastest, and says whether there was a next one.
-func next(place, size []int) bool {
+// previous counts place down, the last axis fastest, and says whether there was one before.
+func previous(place, size []int) bool {
 	for k := len(place) - 1; k >= 0; k-- {
-		if place[k]++; place[k] < size[k] {
+		if place[k]--; place[k] >= 0 {
 			return true
 		}
-		place[k] = 0
+		place[k] = size[k] - 1
 	}
 	return false
 }

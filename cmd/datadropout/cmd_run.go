@@ -69,7 +69,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.Tune, "tune", c.Tune, "samples that choose the amount to drop; 0: a default share")
 	f.IntVar(&c.Test, "test", c.Test, "samples of the final comparison; 0: all of the official test set")
 	f.Float64Var(&c.LabelNoise, "label-noise", c.LabelNoise, "share of training labels to replace by wrong ones, for experiments; -1: 0.2 for shapes, else none")
-	f.StringVar(&c.Net, "net", c.Net, "network: "+strings.Join(net.Names(), ", "))
+	f.StringVar(&c.Net, "net", c.Net, "network: "+strings.Join(net.Classifiers(), ", "))
 	f.IntVar(&c.Recipe.Epochs, "epochs", c.Recipe.Epochs, "passes over the training samples")
 	f.IntVar(&c.Recipe.BatchSize, "batch", c.Recipe.BatchSize, "samples a step")
 	f.Float64Var(&c.Recipe.LearningRate, "lr", c.Recipe.LearningRate, "largest learning rate")
