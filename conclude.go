@@ -43,7 +43,7 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 		Arms:       arms,
 		Effect:     Effect{Verdict: NothingDropped, P: 1},
 		Seconds:    r.times,
-		PeakMemory: peakMemory(),
+		PeakMemory: PeakMemory(),
 	}
 	if len(r.out.Dropped) > 0 {
 		r.out.Result.Effect = PairedEffect(arms[Dropped].TestMetric, arms[Full].TestMetric)

@@ -4,8 +4,8 @@ package datadropout
 
 import "runtime"
 
-// peakMemory returns the memory that the Go runtime has taken from the system, in bytes.
-func peakMemory() int64 {
+// PeakMemory returns the memory that the Go runtime has taken from the system, in bytes.
+func PeakMemory() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.Sys)

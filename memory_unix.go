@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// peakMemory returns the largest resident size of the process so far in bytes.
-func peakMemory() int64 {
+// PeakMemory returns the largest resident size of the process so far in bytes.
+func PeakMemory() int64 {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return 0

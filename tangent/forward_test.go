@@ -102,10 +102,6 @@ func TestRulesAgainstFiniteDifferences(t *testing.T) {
 			return Square(CumSum(x[0], 1, &CumSumOptions{Reverse: true}))
 		}},
 		{"gather", [][]int{{3, 4}}, -1, 1, false, func(x []*Node) *Node { return Square(Gather(x[0], Const(x[0].Graph(), [][]int32{{2}, {0}, {2}}))) }},
-		{"dynamic slice", [][]int{{3, 4}}, -1, 1, false, func(x []*Node) *Node {
-			g := x[0].Graph()
-			return Square(DynamicSlice(x[0], []*Node{Const(g, int32(1)), Const(g, int32(0))}, []int{2, 3}))
-		}},
 		{"reduce sum mean", [][]int{{3, 4, 2}}, -1, 1, false, func(x []*Node) *Node { return Square(Add(ReduceSum(x[0], 0, 2), ReduceMean(x[0], 0, 2))) }},
 		{"reduce max", [][]int{{3, 4, 2}}, -1, 1, false, func(x []*Node) *Node { return Square(ReduceMax(x[0], 1)) }},
 		{"reduce min, all", [][]int{{3, 4}}, -1, 1, false, func(x []*Node) *Node { return Square(ReduceMin(x[0])) }},

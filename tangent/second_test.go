@@ -23,13 +23,13 @@ func sequential(t testing.TB) compute.Backend {
 	return b
 }
 
-// tiny is a classifier of 6x6 gray images into 3 classes with fewer than 200 parameters: a strided, padded convolution,
-// batch norm, an activation, a pooling with overlap and padding, and two dense layers.
+// tiny is a classifier of 7x7 gray images into 3 classes with fewer than 200 parameters: a strided, padded convolution,
+// batch norm, an activation, a pooling with overlap or padding, and two dense layers.
 type tiny struct {
 	name       string
 	activation func(x *Node) *Node
-	pool       func(x *Node) *PoolBuilder
-	training   bool // batch norm takes the batch's own statistics
+	pool       func(x *Node) *Node // [samples, 4, 4, 3] to [samples, 2, 2, 3]
+	training   bool                // batch norm takes the batch's own statistics
 }
 
 func gelu(x *Node) *Node {
@@ -38,11 +38,20 @@ func gelu(x *Node) *Node {
 
 func relu(x *Node) *Node { return Max(x, ScalarZero(x.Graph(), x.DType())) }
 
+func meanPool(x *Node) *Node { return MeanPool(x).Window(3).Strides(1).NoPadding().Done() }
+
+func maxPool(x *Node) *Node { return MaxPool(x).Window(3).Strides(1).NoPadding().Done() }
+
+func paddedMaxPool(x *Node) *Node {
+	return MaxPool(x).Window(2).Strides(2).PaddingPerDim([][2]int{{1, 0}, {0, 1}}).Done()
+}
+
 var tinies = []tiny{
-	{"tanh, mean-pool", Tanh, MeanPool, false},
-	{"gelu, mean-pool, batch statistics", gelu, MeanPool, true},
-	{"softplus, max-pool, batch statistics", Softplus, MaxPool, true},
-	{"relu, max-pool", relu, MaxPool, false},
+	{"tanh, mean-pool", Tanh, meanPool, false},
+	{"gelu, mean-pool, batch statistics", gelu, meanPool, true},
+	{"softplus, padded max-pool, batch statistics", Softplus, paddedMaxPool, true},
+	{"relu, overlapping max-pool", relu, maxPool, false},
+	{"relu, padded max-pool", relu, paddedMaxPool, false},
 }
 
 const samples, classes = 4, 3
@@ -75,17 +84,16 @@ func flatten(params []*Node) *Node {
 	return Concatenate(flat, 0)
 }
 
-// outputs returns the logits [samples, classes] for images x [samples, 6, 6, 1].
+// outputs returns the logits [samples, classes] for images x [samples, 7, 7, 1].
 func (n tiny) outputs(p []*Node, x *Node) *Node {
-	x = Convolve(x, p[0]).Strides(2).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done() // [samples, 3, 3, 3]
+	x = Convolve(x, p[0]).Strides(2).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done() // [samples, 4, 4, 3]
 	if n.training {
 		x = Sub(x, ReduceAndKeep(x, ReduceMean, 0, 1, 2))
 		x = Div(x, Sqrt(AddScalar(ReduceAndKeep(Square(x), ReduceMean, 0, 1, 2), 1e-3)))
 	}
 	x = Add(Mul(x, OnePlus(Reshape(p[1], 1, 1, 1, 3))), Reshape(p[2], 1, 1, 1, 3))
 	x = n.activation(x)
-	x = n.pool(x).Window(2).Strides(2).PaddingPerDim([][2]int{{1, 0}, {0, 1}}).Done() // [samples, 2, 2, 3]
-	x = n.activation(Add(MatMul(Reshape(x, samples, 12), p[3]), Reshape(p[4], 1, 5)))
+	x = n.activation(Add(MatMul(Reshape(n.pool(x), samples, 12), p[3]), Reshape(p[4], 1, 5)))
 	return Add(MatMul(x, p[5]), Reshape(p[6], 1, classes))
 }
 
@@ -100,10 +108,12 @@ func losses(z *Node) *Node {
 // tinyPoint returns images, parameters and a direction, as slices of float64.
 func tinyPoint(seed uint64) (x, theta, v []float64) {
 	rng := rand.New(rand.NewPCG(seed, 3))
-	return draw(rng, samples*36, -1, 1), draw(rng, tinySize(), -0.7, 0.7), draw(rng, tinySize(), -1, 1)
+	return draw(rng, samples*49, -1, 1), draw(rng, tinySize(), -0.7, 0.7), draw(rng, tinySize(), -1, 1)
 }
 
-func images(x []float64) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(x, samples, 6, 6, 1) }
+func images(x []float64) *tensors.Tensor {
+	return tensors.FromFlatDataAndDimensions(x, samples, 7, 7, 1)
+}
 
 // call runs a compiled graph and returns its only output.
 func call(t *testing.T, e *Exec, args ...any) []float64 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/shapes"
@@ -26,25 +27,50 @@ func window(t tangents, node *Node) *Node {
 	case compute.ReduceOpSum:
 		return first(t, node)
 	case compute.ReduceOpMax, compute.ReduceOpMin:
-		if g.disjoint() {
+		if g.tiles() {
 			// The mask is 1 at the element that each window selects: the transpose of the derivative, which is what reverse
 			// mode applies, at ones.
 			mask := StopGradient(VJPRegistration[NodeTypeReduceWindow](node, []*Node{OnesLike(node)}, shapes.Make(node.DType()))[0])
-			return BackendReduceWindow(Mul(t.of(x), mask), compute.ReduceOpSum, g.size, g.strides, nil, nil, g.paddings)
+			return tileSum(Mul(t.of(x), mask), node, g)
 		}
 		return overlapping(t.of(x), node, g)
 	}
 	panic(&UnsupportedOpError{Op: fmt.Sprintf("ReduceWindow by %s", g.reduction)})
 }
 
-// disjoint says that no element lies in two windows.
-func (g geometry) disjoint() bool {
+// tiles says that the windows lie side by side: no element is in two, and none between them is left out.
+func (g geometry) tiles() bool { return slices.Equal(g.size, g.strides) }
+
+// tileSum sums x over windows that tile it. It splits every axis in two and sums over the places in a window, rather
+// than being a ReduceWindow itself, because that has a cheap gradient: a broadcast.
+func tileSum(x, node *Node, g geometry) *Node {
+	pads := make([]PadAxis, len(g.size))
+	crop := make([]SliceAxisSpec, len(g.size))
+	padded, cropped := false, false
+	var split, places []int
 	for k, size := range g.size {
-		if g.strides[k] < size {
-			return false
+		tiles := node.Shape().Dimensions[k]
+		length := x.Shape().Dimensions[k] + g.paddings[k][0] // and then as much as is missing to fill the last tile
+		pads[k] = PadAxis{Start: g.paddings[k][0], End: max(0, tiles*size-length)}
+		crop[k] = AxisRange(0, tiles*size)
+		padded = padded || pads[k] != PadAxis{}
+		cropped = cropped || length > tiles*size
+		split = append(split, tiles)
+		if size > 1 {
+			places = append(places, len(split))
+			split = append(split, size)
 		}
 	}
-	return true
+	if padded {
+		x = Pad(x, ScalarZero(x.Graph(), x.DType()), pads...)
+	}
+	if cropped {
+		x = Slice(x, crop...)
+	}
+	if len(places) == 0 {
+		return x
+	}
+	return ReduceSum(Reshape(x, split...), places...)
 }
 
 // overlapping gathers the tangent of every window's first extreme element, going backwards through the places in a window:

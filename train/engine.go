@@ -28,7 +28,7 @@ type Engine struct {
 // NewEngine returns an engine. Close it when it is no longer needed.
 func NewEngine(b compute.Backend, n *net.Network, l Loss) *Engine {
 	e := &Engine{backend: b, net: n, loss: l}
-	e.step = MustNewExec(b, e.stepGraph).WithName("train step").SetMaxCache(-1)
+	e.step = MustNewExec(b, e.StepGraph).WithName("train step").SetMaxCache(-1)
 	e.eval = MustNewExec(b, e.evaluationGraph).WithName("evaluation").SetMaxCache(-1)
 	return e
 }
@@ -62,10 +62,10 @@ func (e *DivergedError) Error() string {
 	return fmt.Sprintf("training diverged: the loss is %v at step %d of epoch %d; try a lower learning rate", e.Loss, e.Step, e.Epoch)
 }
 
-// stepGraph is one update. Inputs: theta [P], momentum [P], x [batch, height, width, channels], y [batch, ...], the
+// StepGraph builds one update, for those who compile it by themselves. Inputs: theta [P], momentum [P], x [batch, height, width, channels], y [batch, ...], the
 // scalars learning rate, momentum factor and weight decay, and for a network with state the state [S].
 // Outputs: theta', momentum', the mean loss before the update, and the new state where there is one.
-func (e *Engine) stepGraph(in []*Node) []*Node {
+func (e *Engine) StepGraph(in []*Node) []*Node {
 	theta, momentum, x, y, rate, mu, decay := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
 	pass := &net.Pass{Params: net.Unflatten(theta, e.net.Params), Training: true}
 	if e.net.StateSize() > 0 {

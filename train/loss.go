@@ -1,6 +1,8 @@
 package train
 
 import (
+	"math"
+
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -41,6 +43,39 @@ func (CrossEntropy) PerSample(outputs, targets *Node) *Node {
 // PerSampleMetric implements Loss.
 func (CrossEntropy) PerSampleMetric(outputs, targets *Node) *Node {
 	return ConvertDType(Equal(ArgMax(outputs, -1), ArgMax(targets, -1)), outputs.DType())
+}
+
+// SquaredError is the loss of image restoration: half the squared error summed over a sample's values, as DnCNN's
+// (Zhang et al. 2017, eq. 1). Outputs and targets are images [batch, height, width, channels] in 0..1. Its metric is the PSNR
+// in dB, 10 log10(1/mean squared error).
+type SquaredError struct{}
+
+var _ Loss = SquaredError{}
+
+// Name implements Loss.
+func (SquaredError) Name() string { return "squared error" }
+
+// Metric implements Loss.
+func (SquaredError) Metric() string { return "psnr" }
+
+// PerSample implements Loss.
+func (SquaredError) PerSample(outputs, targets *Node) *Node {
+	return MulScalar(sumOfSquares(outputs, targets), 0.5)
+}
+
+// PerSampleMetric implements Loss.
+func (SquaredError) PerSampleMetric(outputs, targets *Node) *Node {
+	values := float64(outputs.Shape().Size() / outputs.Shape().Dimensions[0])
+	return MulScalar(Log(MulScalar(sumOfSquares(outputs, targets), 1/values)), -10/math.Ln10)
+}
+
+// sumOfSquares returns the squared error of every sample, [batch].
+func sumOfSquares(outputs, targets *Node) *Node {
+	axes := make([]int, outputs.Rank()-1)
+	for i := range axes {
+		axes[i] = i + 1
+	}
+	return ReduceSum(Square(Sub(outputs, targets)), axes...)
 }
 
 // toFloat32 copies the first len(dst) values of a float32 tensor into dst and frees the tensor.

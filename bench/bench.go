@@ -1,0 +1,264 @@
+// Package bench measures how fast networks train, evaluate and are differentiated. The folder also holds the scripts that
+// measure other programs beside this one.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomlx/compute"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/datadropout/datadropout/net"
+	"github.com/datadropout/datadropout/tangent"
+	"github.com/datadropout/datadropout/train"
+)
+
+// Phases lists what can be measured.
+//
+//   - forward: outputs and losses with the running batch-norm statistics
+//   - gradient: the gradient of the mean loss, batch norm frozen
+//   - step: a training step: batch statistics, gradient, momentum, update
+//   - score: the directional derivative of every sample's loss, in forward mode
+//   - hvp: a Hessian-vector product
+//   - ggn: a Gauss-Newton-vector product
+var Phases = []string{"forward", "gradient", "step", "score", "hvp", "ggn"}
+
+// Setting is what to measure.
+type Setting struct {
+	Net   string
+	Batch int
+	Phase string
+	// Seconds is how long to measure; at least three runs are timed.
+	Seconds float64
+}
+
+// Measurement is what came out.
+type Measurement struct {
+	// ImagesPerSecond is the batch size over the median time of a run.
+	ImagesPerSecond float64
+	// GFLOPS counts the operations of convolutions and dense layers that the phase needs at least: one forward pass, a step's,
+	// two forward passes for score, and so on; see operations.
+	GFLOPS float64
+	Runs   int
+}
+
+// inputs returns the input size that a network is usually measured with, and its outputs.
+func inputs(name string) (size [3]int, outputs int) {
+	switch {
+	case strings.HasPrefix(name, "resnet"):
+		return [3]int{32, 32, 3}, 10
+	case strings.HasPrefix(name, "dncnn"):
+		return [3]int{40, 40, 1}, 1
+	}
+	return [3]int{28, 28, 1}, 10
+}
+
+// operations returns the floating-point operations of a phase for one sample. A pass that carries tangents does the work of
+// two, and products of second derivatives a pass and a gradient with tangents.
+func operations(n *net.Network, phase string) float64 {
+	forward, step := float64(n.ForwardFLOPs), float64(n.StepFLOPs)
+	switch phase {
+	case "forward":
+		return forward
+	case "score":
+		return 2 * forward
+	case "hvp":
+		return 2 * step
+	case "ggn":
+		return step + forward
+	}
+	return step
+}
+
+// Run measures one setting on a backend with synthetic data.
+func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement, error) {
+	if !slices.Contains(Phases, s.Phase) {
+		return nil, fmt.Errorf("unknown phase %q; known: %s", s.Phase, strings.Join(Phases, ", "))
+	}
+	if s.Batch < 1 {
+		return nil, fmt.Errorf("the batch must hold at least 1 sample, got %d", s.Batch)
+	}
+	size, outputs := inputs(s.Net)
+	network, err := net.New(s.Net, size, outputs)
+	if err != nil {
+		return nil, err
+	}
+	w := newWorkload(backend, network, s)
+	defer w.close()
+	if err := w.run(); err != nil { // compiles
+		return nil, err
+	}
+	var times []float64
+	for began := time.Now(); len(times) < 3 || time.Since(began).Seconds() < s.Seconds; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		at := time.Now()
+		if err := w.run(); err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(at).Seconds())
+	}
+	slices.Sort(times)
+	rate := float64(s.Batch) / times[len(times)/2]
+	return &Measurement{ImagesPerSecond: rate, GFLOPS: rate * operations(network, s.Phase) / 1e9, Runs: len(times)}, nil
+}
+
+// workload is a compiled phase with its inputs.
+type workload struct {
+	backend compute.Backend
+	net     *net.Network
+	loss    train.Loss
+	exec    *Exec
+	engine  *train.Engine
+	args    []any
+	// carried counts the leading arguments that an output replaces, at the same place: theta and momentum of a step.
+	carried int
+	// state is the place of the state among the arguments, and of its successor among the outputs of a step; 0 for none.
+	state, newState int
+}
+
+func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
+	w := &workload{backend: backend, net: n, loss: train.CrossEntropy{}}
+	if len(n.Outputs) > 1 {
+		w.loss = train.SquaredError{}
+	}
+	w.engine = train.NewEngine(backend, n, w.loss)
+	rng := rand.New(rand.NewPCG(1, 2))
+	theta, state := n.Init(1)
+	x, y := w.batch(rng, s.Batch)
+	vector := func(v []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(v, len(v)) }
+	build := map[string]func([]*Node) []*Node{
+		"forward": w.forward, "gradient": w.gradient, "step": w.engine.StepGraph, "score": w.score, "hvp": w.hvp, "ggn": w.ggn,
+	}[s.Phase]
+	w.exec = MustNewExec(backend, build).WithName(s.Phase)
+	if s.Phase == "step" {
+		w.carried = 2
+		w.args = []any{vector(theta), vector(make([]float32, len(theta))), x, y,
+			tensors.FromScalar(float32(1e-4)), tensors.FromScalar(float32(0.9)), tensors.FromScalar(float32(5e-4))}
+		w.newState = 3
+	} else {
+		direction := make([]float32, len(theta))
+		for i := range direction {
+			direction[i] = float32(rng.NormFloat64())
+		}
+		w.args = []any{vector(theta), x, y, vector(direction)}
+	}
+	if len(state) > 0 {
+		w.state = len(w.args)
+		w.args = append(w.args, vector(state))
+	}
+	return w
+}
+
+// batch draws inputs and targets.
+func (w *workload) batch(rng *rand.Rand, size int) (x, y *tensors.Tensor) {
+	in := append([]int{size}, w.net.Input[:]...)
+	out := append([]int{size}, w.net.Outputs...)
+	draw := func(dims []int) []float32 {
+		n := 1
+		for _, d := range dims {
+			n *= d
+		}
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(rng.NormFloat64())
+		}
+		return v
+	}
+	targets := draw(out)
+	if len(w.net.Outputs) == 1 {
+		clear(targets)
+		for i := range size {
+			targets[i*w.net.Outputs[0]+rng.IntN(w.net.Outputs[0])] = 1
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(draw(in), in...), tensors.FromFlatDataAndDimensions(targets, out...)
+}
+
+// run executes the phase once and waits for it.
+func (w *workload) run() error {
+	args := slices.Clone(w.args)
+	donate := func(at int) error {
+		buffer, err := DonateTensorBuffer(args[at].(*tensors.Tensor), w.backend, 0)
+		args[at] = buffer
+		return err
+	}
+	for at := range w.carried {
+		if err := donate(at); err != nil {
+			return err
+		}
+	}
+	if w.carried > 0 && w.state > 0 {
+		if err := donate(w.state); err != nil {
+			return err
+		}
+	}
+	out, err := w.exec.Call(args...)
+	if err != nil {
+		return err
+	}
+	for k, t := range out {
+		switch {
+		case k < w.carried:
+			w.args[k] = t
+		case w.carried > 0 && w.state > 0 && k == w.newState:
+			w.args[w.state] = t
+		default:
+			if err := t.FinalizeAll(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *workload) close() {
+	w.exec.Finalize()
+	w.engine.Close()
+	for _, a := range w.args {
+		_ = a.(*tensors.Tensor).FinalizeAll() // frees memory early, no more
+	}
+}
+
+// evaluation is a batch with frozen batch norm: parameters, outputs, losses [batch] and their mean.
+func (w *workload) evaluation(in []*Node) (params []*Node, outputs, losses, mean *Node) {
+	pass := &net.Pass{Params: net.Unflatten(in[0], w.net.Params)}
+	if w.state > 0 {
+		pass.State = net.Unflatten(in[w.state], w.net.State)
+	}
+	outputs = w.net.Forward(pass, in[1])
+	losses = w.loss.PerSample(outputs, in[2])
+	return pass.Params, outputs, losses, ReduceAllMean(losses)
+}
+
+func (w *workload) forward(in []*Node) []*Node {
+	_, outputs, losses, _ := w.evaluation(in)
+	return []*Node{losses, outputs}
+}
+
+func (w *workload) gradient(in []*Node) []*Node {
+	params, _, _, mean := w.evaluation(in)
+	return []*Node{net.Flatten(Gradient(mean, params...))}
+}
+
+func (w *workload) score(in []*Node) []*Node {
+	params, _, losses, _ := w.evaluation(in)
+	return tangent.Forward([]*Node{losses}, params, net.Unflatten(in[3], w.net.Params))
+}
+
+func (w *workload) hvp(in []*Node) []*Node {
+	params, _, _, mean := w.evaluation(in)
+	return []*Node{net.Flatten(tangent.HessianProduct(mean, params, net.Unflatten(in[3], w.net.Params)))}
+}
+
+func (w *workload) ggn(in []*Node) []*Node {
+	params, outputs, _, mean := w.evaluation(in)
+	return []*Node{net.Flatten(tangent.GaussNewtonProduct(mean, outputs, params, net.Unflatten(in[3], w.net.Params)))}
+}
