@@ -41,25 +41,19 @@ func window(t tangents, node *Node) *Node {
 // tiles says that the windows lie side by side: no element is in two, and none between them is left out.
 func (g geometry) tiles() bool { return slices.Equal(g.size, g.strides) }
 
-// tileSum sums x over windows that tile it. It splits every axis in two and sums over the places in a window, rather
-// than being a ReduceWindow itself, because that has a cheap gradient: a broadcast.
+// tileSum sums x over windows that tile it: one axis after the other is split in two, and summed over the places in a
+// window. Unlike a ReduceWindow this has a cheap gradient, broadcasts.
 func tileSum(x, node *Node, g geometry) *Node {
 	pads := make([]PadAxis, len(g.size))
 	crop := make([]SliceAxisSpec, len(g.size))
 	padded, cropped := false, false
-	var split, places []int
 	for k, size := range g.size {
-		tiles := node.Shape().Dimensions[k]
-		length := x.Shape().Dimensions[k] + g.paddings[k][0] // and then as much as is missing to fill the last tile
-		pads[k] = PadAxis{Start: g.paddings[k][0], End: max(0, tiles*size-length)}
-		crop[k] = AxisRange(0, tiles*size)
+		used := node.Shape().Dimensions[k] * size
+		length := x.Shape().Dimensions[k] + g.paddings[k][0] // padding at the end only as much as the last tile lacks
+		pads[k] = PadAxis{Start: g.paddings[k][0], End: max(0, used-length)}
+		crop[k] = AxisRange(0, used)
 		padded = padded || pads[k] != PadAxis{}
-		cropped = cropped || length > tiles*size
-		split = append(split, tiles)
-		if size > 1 {
-			places = append(places, len(split))
-			split = append(split, size)
-		}
+		cropped = cropped || length > used
 	}
 	if padded {
 		x = Pad(x, ScalarZero(x.Graph(), x.DType()), pads...)
@@ -67,10 +61,15 @@ func tileSum(x, node *Node, g geometry) *Node {
 	if cropped {
 		x = Slice(x, crop...)
 	}
-	if len(places) == 0 {
-		return x
+	for k, size := range g.size {
+		if size == 1 {
+			continue
+		}
+		dims := x.Shape().Dimensions
+		split := slices.Concat(dims[:k], []int{dims[k] / size, size}, dims[k+1:])
+		x = ReduceSum(Reshape(x, split...), k+1)
 	}
-	return ReduceSum(Reshape(x, split...), places...)
+	return x
 }
 
 // overlapping gathers the tangent of every window's first extreme element, going backwards through the places in a window:

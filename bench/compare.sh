@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Measures datadropout and PyTorch side by side on the same processors: in turn, each network and phase in a process of its
+# own, several rounds, and prints medians and ratios. Needs a Python with PyTorch: PYTHON, by default /usr/bin/python3.
+#   bench/compare.sh [rounds] > table
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rounds=${1:-3}
+python=${PYTHON:-/usr/bin/python3}
+threads=${THREADS:-2}
+nets=${NETS:-cnn resnet20 resnet9 dncnn-s}
+phases=${PHASES:-forward gradient step score hvp ggn}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+CGO_ENABLED=0 go build -o "$work/datadropout" ./cmd/datadropout
+
+# PyTorch at its best: all vector instructions, and an allocator that keeps its memory.
+torch() {
+  OMP_NUM_THREADS=$threads ATEN_CPU_CAPABILITY=avx512 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1000000000000 \
+    MALLOC_TOP_PAD_=268435456 "$python" -W ignore bench/peers/torch_bench.py --threads "$threads" "$@"
+}
+
+for ((round = 1; round <= rounds; round++)); do
+  for net in $nets; do
+    for phase in $phases; do
+      "$work/datadropout" bench --json --threads "$threads" --net "$net" --phase "$phase" >> "$work/ours"
+      torch --net "$net" --phase "$phase" >> "$work/torch" || true
+    done
+  done
+  "$work/datadropout" bench --json --threads 1 --net cnn --phase step >> "$work/single"
+done
+
+"$python" - "$work" "$rounds" <<'PY'
+import json, platform, statistics, sys
+work, rounds = sys.argv[1:]
+def read(name):
+    groups = {}
+    for line in open(f'{work}/{name}'):
+        r = json.loads(line)
+        groups.setdefault((r['net'], r['phase']), []).append(r)
+    return groups
+ours, torch, single = read('ours'), read('torch'), read('single')
+median = lambda rs, key: statistics.median(r[key] for r in rs)
+some = next(iter(torch.values()))[0]
+first = next(iter(ours.values()))[0]
+cpu = next((l.split(':')[1].strip() for l in open('/proc/cpuinfo') if l.startswith('model name')), platform.machine())
+peak = statistics.median(r['peak_gflops'] for rs in ours.values() for r in rs)
+print(f"{cpu}, {first['threads']} threads; PyTorch {some['torch']}; batch {first['batch']}; medians of {rounds} rounds; matrix-product peak {peak:.0f} GFLOP/s\n")
+print('| network | phase | images/s | GFLOP/s | of peak | in gradients | PyTorch | ratio | memory MiB | PyTorch |')
+print('|---|---|---|---|---|---|---|---|---|---|')
+for key, rs in ours.items():
+    rate = median(rs, 'images_per_second')
+    grad = ours.get((key[0], 'gradient'))
+    cost = f"{median(grad, 'images_per_second') / rate:.2f}" if grad else ''
+    t = torch.get(key)
+    theirs, ratio, memory = '', '', ''
+    if t:
+        theirs = f"{median(t, 'images_per_second'):.0f}"
+        # The machine drifts: the ratio is the median over rounds of the ratio within a round.
+        ratio = f"{statistics.median(a['images_per_second'] / b['images_per_second'] for a, b in zip(rs, t)):.2f}"
+        memory = f"{median(t, 'peak_memory_bytes') / 2**20:.0f}"
+    print(f"| {key[0]} | {key[1]} | {rate:.0f} | {median(rs, 'gflops'):.0f} | {median(rs, 'gflops') / peak:.0%} | {cost} | {theirs} | {ratio} | {median(rs, 'peak_memory_bytes') / 2**20:.0f} | {memory} |")
+if ('cnn', 'step') in ours:
+    two, one = ours['cnn', 'step'], single['cnn', 'step']
+    print(f"\nScaling of the cnn step from 1 to {first['threads']} threads: {statistics.median(a['images_per_second'] / b['images_per_second'] for a, b in zip(two, one)):.2f}")
+PY
