@@ -257,7 +257,14 @@ func TestTiesFollowReverseMode(t *testing.T) {
 		"min-pool, overlapping": func(x *Node) *Node {
 			return MinPool(Reshape(x, 1, 4, 4, 1)).Window(3).Strides(1).NoPadding().Done()
 		},
-		"min":      func(x *Node) *Node { return Min(x, Reverse(x, 1)) },
+		"max": func(x *Node) *Node { return Max(x, MulScalar(x, 2)) },
+		"min": func(x *Node) *Node { return Min(x, MulScalar(x, 2)) },
+		"max-pool, overlapping and padded": func(x *Node) *Node {
+			return MaxPool(Reshape(x, 1, 4, 4, 1)).Window(3).Strides(2).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
+		},
+		"min-pool, overlapping and padded": func(x *Node) *Node {
+			return MinPool(Reshape(x, 1, 4, 4, 1)).Window(3).Strides(2).PaddingPerDim([][2]int{{1, 1}, {1, 1}}).Done()
+		},
 		"max-pool": func(x *Node) *Node { return MaxPool(Reshape(x, 1, 4, 4, 1)).Window(2).Strides(2).NoPadding().Done() },
 		"max-pool, overlapping": func(x *Node) *Node {
 			return MaxPool(Reshape(x, 1, 4, 4, 1)).Window(2).Strides(1).NoPadding().Done()
