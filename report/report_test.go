@@ -1,0 +1,204 @@
+package report
+
+import (
+	"encoding/json"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/influence"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// outcome is a finished run with numbers that are easy to follow: 12 training samples, of which the first three were
+// given a wrong label and have removal effects below zero; the first two are dropped.
+func outcome(t *testing.T) *datadropout.Outcome {
+	t.Helper()
+	images := dataset.Shapes(24, 1)
+	train := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+	noisy, err := images.WithLabelNoise(1, train[:3], 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &datadropout.Outcome{
+		Config:  datadropout.DefaultConfig(),
+		Data:    &datadropout.Data{Images: noisy, Split: dataset.Split{Train: train, Score: []int{12, 13}, Tune: []int{14, 15}, Test: []int{16, 17, 18}}, Hash: images.Hash()},
+		Scores:  &influence.Scores{Calibrated: true, Solver: influence.Solver{Iterations: 7, Residual: 0.005, Damping: 1.0005, Converged: true}},
+		Dropped: []int{1, 0}, Kept: train[2:],
+	}
+	for k := range train {
+		o.Scores.Delta = append(o.Scores.Delta, 1e-4*float64(k)-2.5e-4)
+		o.Predicted = append(o.Predicted, noisy.Labels[k])
+		o.TrainLoss = append(o.TrainLoss, float32(12-k)/8)
+	}
+	o.Scores.Delta[0], o.Scores.Delta[1] = -2e-4, -3e-4
+	arm := func(metric ...float64) *datadropout.ArmResult {
+		a := &datadropout.ArmResult{TestMetric: metric}
+		for _, m := range metric {
+			a.TestLoss = append(a.TestLoss, 1-m)
+		}
+		return a
+	}
+	r := &o.Result
+	*r = datadropout.Result{
+		Schema: 1, Task: "classification", Metric: "accuracy", Backend: "cpu",
+		Data: datadropout.DataResult{Name: "shapes", Train: 12, Val: 2, Tune: 2, Test: 3, Hash: o.Data.Hash, Planted: 3},
+		Net:  datadropout.NetResult{Name: "lenet5", Parameters: 61706},
+		Infl: datadropout.InflResult{Estimator: "cg", Seconds: 1.5, Solver: o.Scores.Solver},
+		Drop: datadropout.DropResult{Rule: "auto", Count: 2, Fraction: 2.0 / 12, PlantedFound: 2, Unfavorable: 3, Amounts: []datadropout.Amount{
+			{Loss: 0.5, Metric: 0.8}, {Count: 2, Loss: 0.4, Metric: 0.85, LossChange: -0.1, StandardError: 0.02, Chosen: true}}},
+		Arms: datadropout.ArmsResult{
+			datadropout.Full: arm(0.80, 0.81, 0.79), datadropout.Dropped: arm(0.85, 0.86, 0.84),
+			datadropout.Random: arm(0.78, 0.80, 0.79), datadropout.HighestLoss: arm(0.83, 0.82, 0.84)},
+		Seconds: datadropout.TimesResult{Round1: 3, Influence: 1.5, Choose: 1, Round2: 9, Total: 15}, PeakMemory: 64 << 20,
+	}
+	compare := func(b string) datadropout.Effect {
+		return datadropout.PairedEffect(r.Arms[datadropout.Dropped].TestMetric, r.Arms[b].TestMetric)
+	}
+	random, highest := compare(datadropout.Random), compare(datadropout.HighestLoss)
+	r.Effect = compare(datadropout.Full)
+	r.Control = datadropout.Controls{Random: &random, HighestLoss: &highest, LossReduction: &random}
+	return o
+}
+
+// golden compares with a file in testdata, or writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("%s differs from the golden file; look at the change and run the test with -update", name)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	o := outcome(t)
+	if err := WriteSettings(dir, o.Config, o.Data); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, o); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{ConfigFile, ResultFile, ScoresFile, DropFile, KeepFile, PageFile} {
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, raw)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 6 {
+		t.Errorf("%d files in the run directory, want 6 and no temporary ones (%v)", len(entries), err)
+	}
+}
+
+func TestSettingsReadBack(t *testing.T) {
+	dir := t.TempDir()
+	o := outcome(t)
+	o.Config.Recipe.Epochs, o.Config.Influence.Damping = 17, 0.25
+	if err := WriteSettings(dir, o.Config, o.Data); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ReadSettings(filepath.Join(dir, ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Config != o.Config || s.DataHash != o.Data.Hash {
+		t.Errorf("read back %+v, want %+v", s.Config, o.Config)
+	}
+}
+
+func TestReadSettingsNamesAnUnknownKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte("net: cnn\nlearning_speed: 3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadSettings(path); err == nil || !strings.Contains(err.Error(), "learning_speed") || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v names neither key nor file", err)
+	}
+}
+
+func TestVerdictInWords(t *testing.T) {
+	tests := []struct {
+		name string
+		edit func(o *datadropout.Outcome)
+		want []string
+		not  string
+	}{
+		{"improved", func(*datadropout.Outcome) {}, []string{"Improved: dropping 2 samples raised"}, "trust"},
+		{"worse", func(o *datadropout.Outcome) { o.Result.Effect.Verdict = datadropout.Worse }, []string{"Worse"}, "raised"},
+		{"undecided", func(o *datadropout.Outcome) {
+			o.Result.Effect = datadropout.Effect{Verdict: datadropout.NoSignificantChange, MoreSeeds: 2}
+		}, []string{"No significant change", "2 more would settle it"}, "Improved"},
+		{"one seed", func(o *datadropout.Outcome) {
+			o.Config.Seeds = 1
+			o.Result.Effect = datadropout.PairedEffect([]float64{0.9}, []float64{0.8})
+		}, []string{"No significant change", "One seed"}, "Improved"},
+		{"nothing dropped", func(o *datadropout.Outcome) { o.Result.Effect.Verdict = datadropout.NothingDropped }, []string{"Nothing dropped", "tune"}, "Improved"},
+		{"nothing to drop", func(o *datadropout.Outcome) {
+			o.Result.Effect.Verdict, o.Result.Drop.Unfavorable = datadropout.NothingDropped, 0
+		}, []string{"Nothing dropped", "below zero"}, "tune"},
+		{"not converged", func(o *datadropout.Outcome) { o.Result.Infl.Solver.Converged = false }, []string{"did not converge", "do not trust"}, ""},
+	}
+	for _, tt := range tests {
+		o := outcome(t)
+		tt.edit(o)
+		got := Verdict(o)
+		for _, want := range tt.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %q lacks %q", tt.name, got, want)
+			}
+		}
+		if tt.not != "" && strings.Contains(got, tt.not) {
+			t.Errorf("%s: %q says %q", tt.name, got, tt.not)
+		}
+	}
+}
+
+// A run that dropped nothing has empty arms and no controls; the page and the numbers must do without.
+func TestPageWithoutDrop(t *testing.T) {
+	o := outcome(t)
+	o.Dropped, o.Kept = nil, o.Data.Split.Train
+	o.Result.Drop.Count, o.Result.Control = 0, datadropout.Controls{}
+	o.Result.Effect = datadropout.Effect{Verdict: datadropout.NothingDropped, P: 1}
+	for _, arm := range []string{datadropout.Dropped, datadropout.Random, datadropout.HighestLoss} {
+		o.Result.Arms[arm] = &datadropout.ArmResult{}
+	}
+	page, err := Page(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), "Nothing dropped") || strings.Contains(string(page), "random control") {
+		t.Error("the page of a run that dropped nothing does not say so, or shows arms that were not trained")
+	}
+}
+
+func TestNumbersThatDoNotExistAreNull(t *testing.T) {
+	o := outcome(t)
+	o.Result.Effect = datadropout.PairedEffect([]float64{0.9}, []float64{0.8})
+	raw, err := json.Marshal(o.Result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(raw), `"ci95":[null,null],"p_value":null`) {
+		t.Errorf("no null in %s", raw)
+	}
+	if got := Percent(0.5, math.NaN()); got != "50.00 %" {
+		t.Errorf("a spread that does not exist is written: %q", got)
+	}
+}
