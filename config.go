@@ -70,8 +70,9 @@ const UnsetLabelNoise = -1
 
 const proceduralLabelNoise = 0.2
 
-// resolve fills in what depends on other settings.
+// resolve fills in what is left to defaults or depends on other settings.
 func (c *Config) resolve() {
+	c.Influence = c.Influence.WithDefaults()
 	if c.LabelNoise == UnsetLabelNoise {
 		c.LabelNoise = 0
 		if c.Data == proceduralSet {

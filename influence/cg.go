@@ -42,7 +42,7 @@ func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func
 	if err := finite(target, "the gradient of the validation loss"); err != nil {
 		return nil, err
 	}
-	lambda := p.Recipe.WeightDecay + o.Damping
+	lambda := p.Recipe.WeightDecay + max(0, o.Damping)
 	s, solver, err := solve(func(v, out []float64) error {
 		if err := d.curvatureProduct(ctx, o.Curvature, sample, v, out); err != nil {
 			return err

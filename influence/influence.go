@@ -154,11 +154,12 @@ func (o Options) validate() error {
 	return nil
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults returns the options with their defaults in place of zero values, so that they mean the same whatever the
+// defaults become. Negative values keep their meaning.
+func (o Options) WithDefaults() Options {
 	if o.Damping == 0 {
 		o.Damping = DefaultDamping
 	}
-	o.Damping = max(0, o.Damping)
 	if o.Curvature == "" {
 		o.Curvature = GaussNewton
 	}
@@ -200,7 +201,7 @@ func New(name string, o Options) (Estimator, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return construct(o.withDefaults()), nil
+	return construct(o.WithDefaults()), nil
 }
 
 // finite returns an error that says what, where v is not all finite.
