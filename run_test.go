@@ -1,0 +1,122 @@
+package datadropout
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/datadropout/datadropout/cpu"
+)
+
+func smallRun(t *testing.T, rule string) *Outcome {
+	t.Helper()
+	c := DefaultConfig()
+	c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
+	c.Net, c.Recipe.Epochs, c.Seeds, c.Rule = "softmax", 3, 2, rule
+	backend, err := cpu.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backend.Finalize()
+	data, err := LoadData(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := Run(context.Background(), c, data, backend, NewMemoryStore(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// The dropped samples are those of the most negative removal effects, dropped and kept are the training split, and
+// nothing of the other splits is among them.
+func TestRunDropsTheMostHarmful(t *testing.T) {
+	o := smallRun(t, "count:40")
+	worst := slices.Clone(o.Scores.Delta)
+	slices.Sort(worst)
+	place := map[int]int{}
+	for k, p := range o.Data.Split.Train {
+		place[p] = k
+	}
+	for k, p := range o.Dropped {
+		if got := o.Scores.Delta[place[p]]; got != worst[k] {
+			t.Fatalf("dropped sample %d has the removal effect %v, want %v", k, got, worst[k])
+		}
+	}
+	all := append(slices.Clone(o.Dropped), o.Kept...)
+	slices.Sort(all)
+	if !slices.Equal(all, o.Data.Split.Train) {
+		t.Error("dropped and kept samples together are not the training split")
+	}
+}
+
+// The control arms drop as many: random the same number of every class, highest_loss the highest losses of round 1.
+func TestControlArms(t *testing.T) {
+	o := smallRun(t, "count:60")
+	r := &runner{config: o.Config, data: o.Data, out: o}
+	kept := map[string][][]int{}
+	if err := r.selectControls(kept); err != nil {
+		t.Fatal(err)
+	}
+	classes := func(keep []int) []int {
+		n := make([]int, len(o.Data.Images.Classes))
+		for _, i := range keep {
+			n[o.Data.Images.Labels[i]]++
+		}
+		return n
+	}
+	for k := range o.Config.Seeds {
+		for _, arm := range []string{Dropped, Random, HighestLoss} {
+			if got := len(kept[arm][k]); got != 240 {
+				t.Errorf("%s, seed %d keeps %d samples, want 240", arm, k, got)
+			}
+		}
+		if a, b := classes(kept[Random][k]), classes(kept[Dropped][k]); !slices.Equal(a, b) {
+			t.Errorf("seed %d: random keeps %v of the classes, dropped %v", k, a, b)
+		}
+	}
+	if slices.Equal(kept[Random][0], kept[Random][1]) {
+		t.Error("two seeds drew the same random samples")
+	}
+	gone := map[int]bool{}
+	for _, i := range o.Data.Split.Train {
+		gone[i] = true
+	}
+	for _, i := range kept[HighestLoss][0] {
+		delete(gone, i)
+	}
+	lowest, highest := float32(1e30), float32(-1)
+	for k, i := range o.Data.Split.Train {
+		if gone[i] {
+			lowest = min(lowest, o.TrainLoss[k])
+		} else {
+			highest = max(highest, o.TrainLoss[k])
+		}
+	}
+	if lowest < highest {
+		t.Errorf("highest_loss dropped a loss of %v and kept one of %v", lowest, highest)
+	}
+}
+
+// Labels are planted in the training split alone, and the splits share no sample.
+func TestLoadDataKeepsTheSplitsApart(t *testing.T) {
+	c := DefaultConfig()
+	c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
+	d, err := LoadData(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]bool{}
+	for name, idx := range map[string][]int{"train": d.Split.Train, "score": d.Split.Score, "tune": d.Split.Tune, "test": d.Split.Test} {
+		if want := map[string]int{"train": 60}[name]; d.Planted(idx) != want {
+			t.Errorf("%d wrong labels planted in %s, want %d", d.Planted(idx), name, want)
+		}
+		for _, i := range idx {
+			if seen[i] {
+				t.Fatalf("sample %d is in two splits", i)
+			}
+			seen[i] = true
+		}
+	}
+}
