@@ -79,8 +79,8 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.Float64Var(&c.Recipe.WarmupFraction, "warmup", c.Recipe.WarmupFraction, "share of the steps over which the learning rate rises")
 	f.StringVar(&c.Estimator, "estimator", c.Estimator, "influence estimator: "+strings.Join(influence.Names(), ", "))
 	f.StringVar(&c.Influence.Curvature, "curvature", c.Influence.Curvature, "curvature of cg: gauss-newton, hessian (default gauss-newton)")
-	f.Float64Var(&c.Influence.Damping, "damping", c.Influence.Damping, "lambda added to the curvature, beside the weight decay; 0: the default")
-	f.IntVar(&c.Influence.HessianSamples, "hessian-samples", c.Influence.HessianSamples, "training samples that curvature products use; 0: the default")
+	f.Float64Var(&c.Influence.Damping, "damping", c.Influence.Damping, "lambda added to the curvature, beside the weight decay; 0: the default, below 0: none")
+	f.IntVar(&c.Influence.HessianSamples, "hessian-samples", c.Influence.HessianSamples, "training samples that curvature products use; 0: the default, below 0: all")
 	f.IntVar(&c.Influence.MaxIterations, "max-iterations", c.Influence.MaxIterations, "most conjugate-gradient iterations; 0: the default")
 	f.StringVar(&c.Rule, "rule", c.Rule, "what to drop: "+datadropout.Rules)
 	f.IntVar(&c.Seeds, "seeds", c.Seeds, "paired repetitions of every arm")
@@ -159,7 +159,7 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 	outcome, err := datadropout.Run(ctx, c, data, backend, store, p.event)
 	p.endProgress()
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("interrupted (%w); continue with: datadropout run --out %s --resume", err, o.out)
+		return &interruptedError{dir: o.out, err: err}
 	}
 	if err != nil {
 		return err
@@ -173,6 +173,18 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 	}
 	return nil
 }
+
+// interruptedError says how to go on with an interrupted run.
+type interruptedError struct {
+	dir string
+	err error
+}
+
+func (e *interruptedError) Error() string {
+	return "interrupted; continue with: datadropout run --out " + e.dir + " --resume"
+}
+
+func (e *interruptedError) Unwrap() error { return e.err }
 
 // checkOut settles the run directory's name and refuses one that holds a run, before anything is read or written.
 func (o *runOptions) checkOut() error {

@@ -42,7 +42,11 @@ func (p *textPrinter) begin(c datadropout.Config, d *datadropout.Data, dir strin
 	if planted := d.Planted(d.Split.Train); planted > 0 {
 		fmt.Fprintf(p.stderr, ", %d wrong labels planted", planted)
 	}
-	fmt.Fprintf(p.stderr, "\n%s, %d epochs of batches of %d, %d seeds, into %s\n", c.Net, c.Recipe.Epochs, c.Recipe.BatchSize, c.Seeds, dir)
+	seeds := "seeds"
+	if c.Seeds == 1 {
+		seeds = "seed"
+	}
+	fmt.Fprintf(p.stderr, "\n%s, %d epochs of batches of %d, %d %s, into %s\n", c.Net, c.Recipe.Epochs, c.Recipe.BatchSize, c.Seeds, seeds, dir)
 }
 
 // stageNames are the stages as people read them.
