@@ -520,6 +520,21 @@ func columnDots512(which int, dst, x, y *float32, rows, xRow, yRow, lanes, add i
 func transpose512(dst, src *float32, dstRow, srcRow, blocks int)
 
 //go:noescape
+func winogradInput512(dst, tmp, src *float32, matrix, row, pixel, vectors, last int)
+
+//go:noescape
+func winogradKernel512(dst, src *float32, dstMatrix, srcMatrix, vectors, last int)
+
+//go:noescape
+func winogradOutput512(dst, src *float32, matrix, row, pixel, vectors, last int)
+
+//go:noescape
+func winogradSpread512(dst, src *float32, matrix, row, pixel, vectors, last int)
+
+//go:noescape
+func winogradTaps512(dst, src *float32, dstMatrix, srcMatrix, vectors, last int)
+
+//go:noescape
 func addVV256(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
 
 //go:noescape

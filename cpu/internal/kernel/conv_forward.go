@@ -37,15 +37,19 @@ func ConvForward(p *Pool, c *Conv, in, kernel, out []float32) {
 	call := takeCall(p, &p.calls.forward)
 	defer giveCall(p, &p.calls.forward, call)
 	if call.fns == nil {
-		call.fns = []func(int, *scratch){call.pack, call.task, call.narrowPack, call.narrowTask}
+		call.fns = []func(int, *scratch){call.pack, call.task, call.narrowPack, call.narrowTask, call.winogradPack, call.winogradTask}
 	}
 	buffer := p.take(w.packed)
 	defer p.give(buffer)
 	call.plan, call.in, call.kernel, call.out, call.packed = w, in, kernel, out, buffer
-	if w.narrow != nil {
+	switch {
+	case w.narrow != nil:
 		p.run(1, call.fns[2])
 		p.run(w.narrow.tasks, call.fns[3])
-	} else {
+	case w.winograd != nil:
+		p.run(len(w.panels)*w.winograd.chunks, call.fns[4])
+		p.run(w.winograd.tasks, call.fns[5])
+	default:
 		p.run(len(w.parts)*len(w.panels), call.fns[0])
 		p.run(w.tasks, call.fns[1])
 	}
@@ -55,12 +59,13 @@ func ConvForward(p *Pool, c *Conv, in, kernel, out []float32) {
 // forwardPlan is the partition of a forward convolution.
 type forwardPlan struct {
 	Conv
-	set    *tileSet
-	panels []int // vectors of each panel of output channels
-	parts  []*forwardPart
-	tasks  int
-	packed int // floats of the packed kernel
-	narrow *narrowPlan
+	set      *tileSet
+	panels   []int // vectors of each panel of output channels
+	parts    []*forwardPart
+	tasks    int
+	packed   int           // floats of the packed kernel
+	narrow   *narrowPlan   // or nil
+	winograd *winogradPlan // or nil
 }
 
 func (c *Conv) forwardPlan() *forwardPlan {
@@ -70,6 +75,11 @@ func (c *Conv) forwardPlan() *forwardPlan {
 	}
 	if w.narrow = c.narrowPlan(w.set); w.narrow != nil {
 		w.packed = c.InChannels * w.narrow.width
+		return w
+	}
+	if w.winograd = c.winogradPlan(w.set, winogradMode(winograd.Load())); w.winograd != nil {
+		w.panels = w.set.panels(c.OutChannels, w.winograd.tiles)
+		w.packed = c.winogradPanel(len(w.panels), w.winograd.outVectors*lanes)
 		return w
 	}
 	w.panels = w.set.panels(c.OutChannels, c.OutWidth/c.InDilationX)

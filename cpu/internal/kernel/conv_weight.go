@@ -25,19 +25,24 @@ func ConvWeightGrad(p *Pool, c *Conv, in, dout, dkernel []float32) {
 	if w.m*w.OutChannels == 0 {
 		return
 	}
-	if w.swapped {
+	if w.swapped && w.winograd == nil {
 		in, dout = dout, in
 	}
 	call := takeCall(p, &p.calls.weight)
 	defer giveCall(p, &p.calls.weight, call)
 	if call.fns == nil {
-		call.fns = []func(int, *scratch){call.task, call.reduce}
+		call.fns = []func(int, *scratch){call.task, call.reduce, call.winogradTask, call.winogradReduce}
 	}
-	partial := p.take(w.groups * w.m * w.width)
+	partial := p.take(w.partial)
 	defer p.give(partial)
 	call.plan, call.in, call.dout, call.partial, call.dkernel = w, in, dout, partial, dkernel
-	p.run(w.groups*len(w.parts), call.fns[0])
-	p.run((w.m+reduceRows-1)/reduceRows, call.fns[1])
+	if n := w.winograd; n != nil {
+		p.run(n.groups*n.parts, call.fns[2])
+		p.run((w.given.InChannels+n.reduceRows-1)/n.reduceRows, call.fns[3])
+	} else {
+		p.run(w.groups*len(w.parts), call.fns[0])
+		p.run((w.m+reduceRows-1)/reduceRows, call.fns[1])
+	}
 	call.in, call.dout, call.partial, call.dkernel = nil, nil, nil, nil
 }
 
@@ -92,6 +97,9 @@ type weightPlan struct {
 	groups  int
 	panels  []int
 	parts   []weightPart
+	partial int // floats of all partial sums
+
+	winograd *winogradWeight // or nil
 }
 
 // weightPart is the part of the gradient that a task computes: taps of y and panels.
@@ -103,6 +111,11 @@ type weightPart struct {
 
 func (c *Conv) weightPlan() *weightPlan {
 	w := &weightPlan{Conv: *c, given: *c, set: tiles()}
+	if w.winograd = c.winogradWeight(w.set, winogradMode(winograd.Load())); w.winograd != nil {
+		w.m = 9 * c.InChannels
+		w.partial = w.winograd.groups * winogradCells * w.winograd.sum
+		return w
+	}
 	vectors := func(n int) int { return (n + lanes - 1) / lanes }
 	if c.StrideY == 1 && c.StrideX == 1 && 2*c.OutChannels*vectors(c.InChannels) <= c.InChannels*vectors(c.OutChannels) {
 		w.Conv, w.swapped = c.swap(), true
@@ -127,6 +140,7 @@ func (c *Conv) weightPlan() *weightPlan {
 	all := w.Batch * w.OutHeight
 	size := w.m * w.width
 	w.groups = max(1, min(weightGroups, partialFloats/max(1, size), all/w.rows))
+	w.partial = w.groups * size
 
 	// Split the gradient when it doesn't fit the second level of cache, or when groups are few.
 	panelsEach := len(w.panels)

@@ -8,7 +8,8 @@ type plans struct {
 
 type planKey struct {
 	Conv
-	level Level
+	level    Level
+	winograd winogradMode
 }
 
 // mostPlans is the number of plans of a kind to keep.
@@ -16,7 +17,7 @@ const mostPlans = 4096
 
 // cached returns the plan of c at the current level, made by plan the first time.
 func cached[P any](p *Pool, m map[planKey]P, c *Conv, plan func() P) P {
-	key := planKey{*c, CurrentLevel()}
+	key := planKey{*c, CurrentLevel(), winogradMode(winograd.Load())}
 	p.free.Lock()
 	w, ok := m[key]
 	p.free.Unlock()

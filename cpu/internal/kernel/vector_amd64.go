@@ -144,3 +144,43 @@ func asmTranspose(dst, src *float32, dstRow, srcRow, blocks int) bool {
 	transpose512(dst, src, dstRow, srcRow, blocks)
 	return true
 }
+
+func asmWinogradInput(dst, tmp, src *float32, matrix, row, pixel, vectors, last int) bool {
+	if CurrentLevel() != AVX512 {
+		return false
+	}
+	winogradInput512(dst, tmp, src, matrix, row, pixel, vectors, last)
+	return true
+}
+
+func asmWinogradKernel(dst, src *float32, dstMatrix, srcMatrix, vectors, last int) bool {
+	if CurrentLevel() != AVX512 {
+		return false
+	}
+	winogradKernel512(dst, src, dstMatrix, srcMatrix, vectors, last)
+	return true
+}
+
+func asmWinogradOutput(dst, src *float32, matrix, row, pixel, vectors, last int) bool {
+	if CurrentLevel() != AVX512 {
+		return false
+	}
+	winogradOutput512(dst, src, matrix, row, pixel, vectors, last)
+	return true
+}
+
+func asmWinogradSpread(dst, src *float32, matrix, row, pixel, vectors, last int) bool {
+	if CurrentLevel() != AVX512 {
+		return false
+	}
+	winogradSpread512(dst, src, matrix, row, pixel, vectors, last)
+	return true
+}
+
+func asmWinogradTaps(dst, src *float32, dstMatrix, srcMatrix, vectors, last int) bool {
+	if CurrentLevel() != AVX512 {
+		return false
+	}
+	winogradTaps512(dst, src, dstMatrix, srcMatrix, vectors, last)
+	return true
+}

@@ -4457,3 +4457,1520 @@ block:
 	JNZ        block
 	VZEROUPPER
 	RET
+
+// func winogradInput512(dst *float32, tmp *float32, src *float32, matrix int, row int, pixel int, vectors int, last int)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·winogradInput512(SB), NOSPLIT, $0-64
+	MOVQ    dst+0(FP), AX
+	MOVQ    tmp+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    matrix+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    row+32(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    pixel+40(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	LEAQ    (DI)(DI*4), R9
+	VMOVUPS const512_40000000<>+0(SB), Z0
+	VMOVUPS const512_40800000<>+0(SB), Z1
+	VMOVUPS const512_40a00000<>+0(SB), Z2
+	MOVQ    last+56(FP), R10
+	MOVQ    vectors+48(FP), R11
+	XORQ    R12, R12
+	BTSQ    R10, R12
+	DECQ    R12
+	MOVQ    $0x0000ffff, R10
+
+vector:
+	CMPQ         R11, $0x01
+	CMOVQEQ      R12, R10
+	KMOVW        R10, K1
+	MOVQ         DX, R13
+	LEAQ         (R13)(DI*8), R14
+	VMOVUPS.Z    (R13), K1, Z3
+	VMOVUPS.Z    (R13)(DI*1), K1, Z4
+	VMOVUPS.Z    (R13)(DI*2), K1, Z5
+	PREFETCHT0   (R14)(DI*2)
+	VMOVUPS.Z    (R13)(R8*1), K1, Z6
+	PREFETCHT0   (R14)(R8*1)
+	VMOVUPS.Z    (R13)(DI*4), K1, Z7
+	PREFETCHT0   (R14)(DI*4)
+	VMOVUPS.Z    (R13)(R9*1), K1, Z8
+	PREFETCHT0   (R14)(R9*1)
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, (CX)
+	VMOVUPS      Z3, 384(CX)
+	VMOVUPS      Z5, 768(CX)
+	VMOVUPS      Z9, 1152(CX)
+	VMOVUPS      Z10, 1536(CX)
+	VMOVUPS      Z8, 1920(CX)
+	ADDQ         SI, R13
+	LEAQ         (R13)(DI*8), R14
+	VMOVUPS.Z    (R13), K1, Z3
+	VMOVUPS.Z    (R13)(DI*1), K1, Z4
+	VMOVUPS.Z    (R13)(DI*2), K1, Z5
+	PREFETCHT0   (R14)(DI*2)
+	VMOVUPS.Z    (R13)(R8*1), K1, Z6
+	PREFETCHT0   (R14)(R8*1)
+	VMOVUPS.Z    (R13)(DI*4), K1, Z7
+	PREFETCHT0   (R14)(DI*4)
+	VMOVUPS.Z    (R13)(R9*1), K1, Z8
+	PREFETCHT0   (R14)(R9*1)
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, 64(CX)
+	VMOVUPS      Z3, 448(CX)
+	VMOVUPS      Z5, 832(CX)
+	VMOVUPS      Z9, 1216(CX)
+	VMOVUPS      Z10, 1600(CX)
+	VMOVUPS      Z8, 1984(CX)
+	ADDQ         SI, R13
+	LEAQ         (R13)(DI*8), R14
+	VMOVUPS.Z    (R13), K1, Z3
+	VMOVUPS.Z    (R13)(DI*1), K1, Z4
+	VMOVUPS.Z    (R13)(DI*2), K1, Z5
+	PREFETCHT0   (R14)(DI*2)
+	VMOVUPS.Z    (R13)(R8*1), K1, Z6
+	PREFETCHT0   (R14)(R8*1)
+	VMOVUPS.Z    (R13)(DI*4), K1, Z7
+	PREFETCHT0   (R14)(DI*4)
+	VMOVUPS.Z    (R13)(R9*1), K1, Z8
+	PREFETCHT0   (R14)(R9*1)
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, 128(CX)
+	VMOVUPS      Z3, 512(CX)
+	VMOVUPS      Z5, 896(CX)
+	VMOVUPS      Z9, 1280(CX)
+	VMOVUPS      Z10, 1664(CX)
+	VMOVUPS      Z8, 2048(CX)
+	ADDQ         SI, R13
+	LEAQ         (R13)(DI*8), R14
+	VMOVUPS.Z    (R13), K1, Z3
+	VMOVUPS.Z    (R13)(DI*1), K1, Z4
+	VMOVUPS.Z    (R13)(DI*2), K1, Z5
+	PREFETCHT0   (R14)(DI*2)
+	VMOVUPS.Z    (R13)(R8*1), K1, Z6
+	PREFETCHT0   (R14)(R8*1)
+	VMOVUPS.Z    (R13)(DI*4), K1, Z7
+	PREFETCHT0   (R14)(DI*4)
+	VMOVUPS.Z    (R13)(R9*1), K1, Z8
+	PREFETCHT0   (R14)(R9*1)
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, 192(CX)
+	VMOVUPS      Z3, 576(CX)
+	VMOVUPS      Z5, 960(CX)
+	VMOVUPS      Z9, 1344(CX)
+	VMOVUPS      Z10, 1728(CX)
+	VMOVUPS      Z8, 2112(CX)
+	ADDQ         SI, R13
+	LEAQ         (R13)(DI*8), R14
+	VMOVUPS.Z    (R13), K1, Z3
+	VMOVUPS.Z    (R13)(DI*1), K1, Z4
+	VMOVUPS.Z    (R13)(DI*2), K1, Z5
+	PREFETCHT0   (R14)(DI*2)
+	VMOVUPS.Z    (R13)(R8*1), K1, Z6
+	PREFETCHT0   (R14)(R8*1)
+	VMOVUPS.Z    (R13)(DI*4), K1, Z7
+	PREFETCHT0   (R14)(DI*4)
+	VMOVUPS.Z    (R13)(R9*1), K1, Z8
+	PREFETCHT0   (R14)(R9*1)
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, 256(CX)
+	VMOVUPS      Z3, 640(CX)
+	VMOVUPS      Z5, 1024(CX)
+	VMOVUPS      Z9, 1408(CX)
+	VMOVUPS      Z10, 1792(CX)
+	VMOVUPS      Z8, 2176(CX)
+	ADDQ         SI, R13
+	LEAQ         (R13)(DI*8), R14
+	VMOVUPS.Z    (R13), K1, Z3
+	VMOVUPS.Z    (R13)(DI*1), K1, Z4
+	VMOVUPS.Z    (R13)(DI*2), K1, Z5
+	PREFETCHT0   (R14)(DI*2)
+	VMOVUPS.Z    (R13)(R8*1), K1, Z6
+	PREFETCHT0   (R14)(R8*1)
+	VMOVUPS.Z    (R13)(DI*4), K1, Z7
+	PREFETCHT0   (R14)(DI*4)
+	VMOVUPS.Z    (R13)(R9*1), K1, Z8
+	PREFETCHT0   (R14)(R9*1)
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, 320(CX)
+	VMOVUPS      Z3, 704(CX)
+	VMOVUPS      Z5, 1088(CX)
+	VMOVUPS      Z9, 1472(CX)
+	VMOVUPS      Z10, 1856(CX)
+	VMOVUPS      Z8, 2240(CX)
+	ADDQ         SI, R13
+	MOVQ         AX, R13
+	VMOVUPS      (CX), Z3
+	VMOVUPS      64(CX), Z4
+	VMOVUPS      128(CX), Z5
+	VMOVUPS      192(CX), Z6
+	VMOVUPS      256(CX), Z7
+	VMOVUPS      320(CX), Z8
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z3, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z5, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z9, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z10, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z8, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      384(CX), Z3
+	VMOVUPS      448(CX), Z4
+	VMOVUPS      512(CX), Z5
+	VMOVUPS      576(CX), Z6
+	VMOVUPS      640(CX), Z7
+	VMOVUPS      704(CX), Z8
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z3, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z5, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z9, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z10, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z8, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      768(CX), Z3
+	VMOVUPS      832(CX), Z4
+	VMOVUPS      896(CX), Z5
+	VMOVUPS      960(CX), Z6
+	VMOVUPS      1024(CX), Z7
+	VMOVUPS      1088(CX), Z8
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z3, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z5, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z9, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z10, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z8, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      1152(CX), Z3
+	VMOVUPS      1216(CX), Z4
+	VMOVUPS      1280(CX), Z5
+	VMOVUPS      1344(CX), Z6
+	VMOVUPS      1408(CX), Z7
+	VMOVUPS      1472(CX), Z8
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z3, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z5, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z9, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z10, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z8, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      1536(CX), Z3
+	VMOVUPS      1600(CX), Z4
+	VMOVUPS      1664(CX), Z5
+	VMOVUPS      1728(CX), Z6
+	VMOVUPS      1792(CX), Z7
+	VMOVUPS      1856(CX), Z8
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z3, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z5, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z9, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z10, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z8, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      1920(CX), Z3
+	VMOVUPS      1984(CX), Z4
+	VMOVUPS      2048(CX), Z5
+	VMOVUPS      2112(CX), Z6
+	VMOVUPS      2176(CX), Z7
+	VMOVUPS      2240(CX), Z8
+	VMOVAPS      Z7, Z9
+	VFNMADD231PS Z1, Z5, Z9
+	VMOVAPS      Z6, Z10
+	VFNMADD231PS Z1, Z4, Z10
+	VSUBPS       Z5, Z7, Z11
+	VSUBPS       Z4, Z6, Z12
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS Z2, Z5, Z7
+	VFMADD231PS  Z1, Z3, Z7
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z5
+	VMOVAPS      Z11, Z9
+	VFMADD231PS  Z0, Z12, Z9
+	VMOVAPS      Z11, Z10
+	VFNMADD231PS Z0, Z12, Z10
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS Z2, Z6, Z8
+	VFMADD231PS  Z1, Z4, Z8
+	VMOVUPS      Z7, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z3, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z5, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z9, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z10, (R13)
+	ADDQ         BX, R13
+	VMOVUPS      Z8, (R13)
+	ADDQ         BX, R13
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, AX
+	DECQ         R11
+	JNZ          vector
+	VZEROUPPER
+	RET
+
+DATA const512_40a00000<>+0(SB)/4, $0x40a00000
+DATA const512_40a00000<>+4(SB)/4, $0x40a00000
+DATA const512_40a00000<>+8(SB)/4, $0x40a00000
+DATA const512_40a00000<>+12(SB)/4, $0x40a00000
+DATA const512_40a00000<>+16(SB)/4, $0x40a00000
+DATA const512_40a00000<>+20(SB)/4, $0x40a00000
+DATA const512_40a00000<>+24(SB)/4, $0x40a00000
+DATA const512_40a00000<>+28(SB)/4, $0x40a00000
+DATA const512_40a00000<>+32(SB)/4, $0x40a00000
+DATA const512_40a00000<>+36(SB)/4, $0x40a00000
+DATA const512_40a00000<>+40(SB)/4, $0x40a00000
+DATA const512_40a00000<>+44(SB)/4, $0x40a00000
+DATA const512_40a00000<>+48(SB)/4, $0x40a00000
+DATA const512_40a00000<>+52(SB)/4, $0x40a00000
+DATA const512_40a00000<>+56(SB)/4, $0x40a00000
+DATA const512_40a00000<>+60(SB)/4, $0x40a00000
+GLOBL const512_40a00000<>(SB), RODATA|NOPTR, $64
+
+// func winogradKernel512(dst *float32, src *float32, dstMatrix int, srcMatrix int, vectors int, last int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·winogradKernel512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstMatrix+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ srcMatrix+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ last+40(FP), SI
+	MOVQ vectors+32(FP), DI
+	XORQ R8, R8
+	BTSQ SI, R8
+	DECQ R8
+	MOVQ $0x0000ffff, SI
+
+vector:
+	CMPQ        DI, $0x01
+	CMOVQEQ     R8, SI
+	KMOVW       SI, K1
+	MOVQ        CX, R9
+	VMOVUPS.Z   (R9), K1, Z0
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z1
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z2
+	ADDQ        BX, R9
+	VADDPS      Z2, Z0, Z3
+	VMULPS      const512_be2aaaab<>+0(SB), Z3, Z3
+	VMULPS      const512_3e2aaaab<>+0(SB), Z1, Z4
+	VMULPS      const512_3e2aaaab<>+0(SB), Z2, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z0, Z5
+	VMULPS      const512_3daaaaab<>+0(SB), Z1, Z1
+	VMULPS      const512_3e800000<>+0(SB), Z0, Z0
+	VSUBPS      Z4, Z3, Z6
+	VADDPS      Z4, Z3, Z3
+	VADDPS      Z1, Z5, Z4
+	VSUBPS      Z1, Z5, Z1
+	VMOVUPS.Z   (R9), K1, Z5
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z7
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z8
+	ADDQ        BX, R9
+	VADDPS      Z8, Z5, Z9
+	VMULPS      const512_be2aaaab<>+0(SB), Z9, Z9
+	VMULPS      const512_3e2aaaab<>+0(SB), Z7, Z10
+	VMULPS      const512_3e2aaaab<>+0(SB), Z8, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z5, Z11
+	VMULPS      const512_3daaaaab<>+0(SB), Z7, Z7
+	VMULPS      const512_3e800000<>+0(SB), Z5, Z5
+	VSUBPS      Z10, Z9, Z12
+	VADDPS      Z10, Z9, Z9
+	VADDPS      Z7, Z11, Z10
+	VSUBPS      Z7, Z11, Z7
+	VMOVUPS.Z   (R9), K1, Z11
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z13
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z14
+	ADDQ        BX, R9
+	VADDPS      Z14, Z11, Z15
+	VMULPS      const512_be2aaaab<>+0(SB), Z15, Z15
+	VMULPS      const512_3e2aaaab<>+0(SB), Z13, Z16
+	VMULPS      const512_3e2aaaab<>+0(SB), Z14, Z17
+	VMOVAPS     Z17, Z17
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z11, Z17
+	VMULPS      const512_3daaaaab<>+0(SB), Z13, Z13
+	VMULPS      const512_3e800000<>+0(SB), Z11, Z11
+	VSUBPS      Z16, Z15, Z18
+	VADDPS      Z16, Z15, Z15
+	VADDPS      Z13, Z17, Z16
+	VSUBPS      Z13, Z17, Z13
+	MOVQ        AX, R9
+	VADDPS      Z11, Z0, Z17
+	VMULPS      const512_be2aaaab<>+0(SB), Z17, Z17
+	VMULPS      const512_3e2aaaab<>+0(SB), Z5, Z19
+	VMULPS      const512_3e2aaaab<>+0(SB), Z11, Z20
+	VMOVAPS     Z20, Z20
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z0, Z20
+	VMULPS      const512_3daaaaab<>+0(SB), Z5, Z5
+	VMULPS      const512_3e800000<>+0(SB), Z0, Z0
+	VSUBPS      Z19, Z17, Z21
+	VADDPS      Z19, Z17, Z17
+	VADDPS      Z5, Z20, Z19
+	VSUBPS      Z5, Z20, Z5
+	VMOVUPS     Z0, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z21, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z17, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z19, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z5, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z11, K1, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z18, Z6, Z0
+	VMULPS      const512_be2aaaab<>+0(SB), Z0, Z0
+	VMULPS      const512_3e2aaaab<>+0(SB), Z12, Z5
+	VMULPS      const512_3e2aaaab<>+0(SB), Z18, Z11
+	VMOVAPS     Z11, Z11
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z6, Z11
+	VMULPS      const512_3daaaaab<>+0(SB), Z12, Z12
+	VMULPS      const512_3e800000<>+0(SB), Z6, Z6
+	VSUBPS      Z5, Z0, Z17
+	VADDPS      Z5, Z0, Z0
+	VADDPS      Z12, Z11, Z5
+	VSUBPS      Z12, Z11, Z11
+	VMOVUPS     Z6, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z17, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z0, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z5, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z11, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z18, K1, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z15, Z3, Z0
+	VMULPS      const512_be2aaaab<>+0(SB), Z0, Z0
+	VMULPS      const512_3e2aaaab<>+0(SB), Z9, Z5
+	VMULPS      const512_3e2aaaab<>+0(SB), Z15, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z3, Z6
+	VMULPS      const512_3daaaaab<>+0(SB), Z9, Z9
+	VMULPS      const512_3e800000<>+0(SB), Z3, Z3
+	VSUBPS      Z5, Z0, Z11
+	VADDPS      Z5, Z0, Z0
+	VADDPS      Z9, Z6, Z5
+	VSUBPS      Z9, Z6, Z6
+	VMOVUPS     Z3, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z11, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z0, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z5, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z6, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z15, K1, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z16, Z4, Z0
+	VMULPS      const512_be2aaaab<>+0(SB), Z0, Z0
+	VMULPS      const512_3e2aaaab<>+0(SB), Z10, Z3
+	VMULPS      const512_3e2aaaab<>+0(SB), Z16, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z4, Z5
+	VMULPS      const512_3daaaaab<>+0(SB), Z10, Z6
+	VMULPS      const512_3e800000<>+0(SB), Z4, Z4
+	VSUBPS      Z3, Z0, Z9
+	VADDPS      Z3, Z0, Z0
+	VADDPS      Z6, Z5, Z3
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z4, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z9, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z0, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z3, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z5, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z16, K1, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z13, Z1, Z0
+	VMULPS      const512_be2aaaab<>+0(SB), Z0, Z0
+	VMULPS      const512_3e2aaaab<>+0(SB), Z7, Z3
+	VMULPS      const512_3e2aaaab<>+0(SB), Z13, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z1, Z4
+	VMULPS      const512_3daaaaab<>+0(SB), Z7, Z5
+	VMULPS      const512_3e800000<>+0(SB), Z1, Z1
+	VSUBPS      Z3, Z0, Z6
+	VADDPS      Z3, Z0, Z0
+	VADDPS      Z5, Z4, Z3
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z1, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z6, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z0, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z3, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z4, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z13, K1, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z14, Z2, Z0
+	VMULPS      const512_be2aaaab<>+0(SB), Z0, Z0
+	VMULPS      const512_3e2aaaab<>+0(SB), Z8, Z1
+	VMULPS      const512_3e2aaaab<>+0(SB), Z14, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z2, Z3
+	VMULPS      const512_3daaaaab<>+0(SB), Z8, Z4
+	VMULPS      const512_3e800000<>+0(SB), Z2, Z2
+	VSUBPS      Z1, Z0, Z5
+	VADDPS      Z1, Z0, Z0
+	VADDPS      Z4, Z3, Z1
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z2, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z5, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z0, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z1, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z3, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z14, K1, (R9)
+	ADDQ        DX, R9
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DI
+	JNZ         vector
+	VZEROUPPER
+	RET
+
+DATA const512_3e800000<>+0(SB)/4, $0x3e800000
+DATA const512_3e800000<>+4(SB)/4, $0x3e800000
+DATA const512_3e800000<>+8(SB)/4, $0x3e800000
+DATA const512_3e800000<>+12(SB)/4, $0x3e800000
+DATA const512_3e800000<>+16(SB)/4, $0x3e800000
+DATA const512_3e800000<>+20(SB)/4, $0x3e800000
+DATA const512_3e800000<>+24(SB)/4, $0x3e800000
+DATA const512_3e800000<>+28(SB)/4, $0x3e800000
+DATA const512_3e800000<>+32(SB)/4, $0x3e800000
+DATA const512_3e800000<>+36(SB)/4, $0x3e800000
+DATA const512_3e800000<>+40(SB)/4, $0x3e800000
+DATA const512_3e800000<>+44(SB)/4, $0x3e800000
+DATA const512_3e800000<>+48(SB)/4, $0x3e800000
+DATA const512_3e800000<>+52(SB)/4, $0x3e800000
+DATA const512_3e800000<>+56(SB)/4, $0x3e800000
+DATA const512_3e800000<>+60(SB)/4, $0x3e800000
+GLOBL const512_3e800000<>(SB), RODATA|NOPTR, $64
+
+DATA const512_3e2aaaab<>+0(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+4(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+8(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+12(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+16(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+20(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+24(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+28(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+32(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+36(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+40(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+44(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+48(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+52(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+56(SB)/4, $0x3e2aaaab
+DATA const512_3e2aaaab<>+60(SB)/4, $0x3e2aaaab
+GLOBL const512_3e2aaaab<>(SB), RODATA|NOPTR, $64
+
+DATA const512_be2aaaab<>+0(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+4(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+8(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+12(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+16(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+20(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+24(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+28(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+32(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+36(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+40(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+44(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+48(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+52(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+56(SB)/4, $0xbe2aaaab
+DATA const512_be2aaaab<>+60(SB)/4, $0xbe2aaaab
+GLOBL const512_be2aaaab<>(SB), RODATA|NOPTR, $64
+
+DATA const512_3daaaaab<>+0(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+4(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+8(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+12(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+16(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+20(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+24(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+28(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+32(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+36(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+40(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+44(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+48(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+52(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+56(SB)/4, $0x3daaaaab
+DATA const512_3daaaaab<>+60(SB)/4, $0x3daaaaab
+GLOBL const512_3daaaaab<>(SB), RODATA|NOPTR, $64
+
+DATA const512_3d2aaaab<>+0(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+4(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+8(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+12(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+16(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+20(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+24(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+28(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+32(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+36(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+40(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+44(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+48(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+52(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+56(SB)/4, $0x3d2aaaab
+DATA const512_3d2aaaab<>+60(SB)/4, $0x3d2aaaab
+GLOBL const512_3d2aaaab<>(SB), RODATA|NOPTR, $64
+
+// func winogradOutput512(dst *float32, src *float32, matrix int, row int, pixel int, vectors int, last int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·winogradOutput512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ matrix+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ row+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ pixel+32(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ last+48(FP), R8
+	MOVQ vectors+40(FP), R9
+	XORQ R10, R10
+	BTSQ R8, R10
+	DECQ R10
+	MOVQ $0x0000ffff, R8
+
+vector:
+	CMPQ        R9, $0x01
+	CMOVQEQ     R10, R8
+	KMOVW       R8, K1
+	MOVQ        CX, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        DX, R11
+	VADDPS      Z2, Z1, Z6
+	VSUBPS      Z2, Z1, Z1
+	VADDPS      Z4, Z3, Z2
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z0, Z0
+	VADDPS      Z2, Z0, Z0
+	VADDPS      Z1, Z5, Z4
+	VFMADD231PS const512_41000000<>+0(SB), Z3, Z4
+	VFMADD231PS const512_40000000<>+0(SB), Z3, Z1
+	VFMADD231PS const512_40800000<>+0(SB), Z2, Z6
+	VMOVUPS     (R11), Z2
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z8
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z9
+	ADDQ        DX, R11
+	VADDPS      Z5, Z3, Z10
+	VSUBPS      Z5, Z3, Z3
+	VADDPS      Z8, Z7, Z5
+	VSUBPS      Z8, Z7, Z7
+	VADDPS      Z10, Z2, Z2
+	VADDPS      Z5, Z2, Z2
+	VADDPS      Z3, Z9, Z8
+	VFMADD231PS const512_41000000<>+0(SB), Z7, Z8
+	VFMADD231PS const512_40000000<>+0(SB), Z7, Z3
+	VFMADD231PS const512_40800000<>+0(SB), Z5, Z10
+	VMOVUPS     (R11), Z5
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z9
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z11
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z12
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z13
+	ADDQ        DX, R11
+	VADDPS      Z9, Z7, Z14
+	VSUBPS      Z9, Z7, Z7
+	VADDPS      Z12, Z11, Z9
+	VSUBPS      Z12, Z11, Z11
+	VADDPS      Z14, Z5, Z5
+	VADDPS      Z9, Z5, Z5
+	VADDPS      Z7, Z13, Z12
+	VFMADD231PS const512_41000000<>+0(SB), Z11, Z12
+	VFMADD231PS const512_40000000<>+0(SB), Z11, Z7
+	VFMADD231PS const512_40800000<>+0(SB), Z9, Z14
+	VMOVUPS     (R11), Z9
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z11
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z13
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z15
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z16
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z17
+	ADDQ        DX, R11
+	VADDPS      Z13, Z11, Z18
+	VSUBPS      Z13, Z11, Z11
+	VADDPS      Z16, Z15, Z13
+	VSUBPS      Z16, Z15, Z15
+	VADDPS      Z18, Z9, Z9
+	VADDPS      Z13, Z9, Z9
+	VADDPS      Z11, Z17, Z16
+	VFMADD231PS const512_41000000<>+0(SB), Z15, Z16
+	VFMADD231PS const512_40000000<>+0(SB), Z15, Z11
+	VFMADD231PS const512_40800000<>+0(SB), Z13, Z18
+	VMOVUPS     (R11), Z13
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z15
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z17
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z19
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z20
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z21
+	ADDQ        DX, R11
+	VADDPS      Z17, Z15, Z22
+	VSUBPS      Z17, Z15, Z15
+	VADDPS      Z20, Z19, Z17
+	VSUBPS      Z20, Z19, Z19
+	VADDPS      Z22, Z13, Z13
+	VADDPS      Z17, Z13, Z13
+	VADDPS      Z15, Z21, Z20
+	VFMADD231PS const512_41000000<>+0(SB), Z19, Z20
+	VFMADD231PS const512_40000000<>+0(SB), Z19, Z15
+	VFMADD231PS const512_40800000<>+0(SB), Z17, Z22
+	VMOVUPS     (R11), Z17
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z19
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z21
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z23
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z24
+	ADDQ        DX, R11
+	VMOVUPS     (R11), Z25
+	ADDQ        DX, R11
+	VADDPS      Z21, Z19, Z26
+	VSUBPS      Z21, Z19, Z19
+	VADDPS      Z24, Z23, Z21
+	VSUBPS      Z24, Z23, Z23
+	VADDPS      Z26, Z17, Z17
+	VADDPS      Z21, Z17, Z17
+	VADDPS      Z19, Z25, Z24
+	VFMADD231PS const512_41000000<>+0(SB), Z23, Z24
+	VFMADD231PS const512_40000000<>+0(SB), Z23, Z19
+	VFMADD231PS const512_40800000<>+0(SB), Z21, Z26
+	MOVQ        AX, R11
+	VADDPS      Z5, Z2, Z21
+	VSUBPS      Z5, Z2, Z2
+	VADDPS      Z13, Z9, Z5
+	VSUBPS      Z13, Z9, Z9
+	VADDPS      Z21, Z0, Z0
+	VADDPS      Z5, Z0, Z0
+	VADDPS      Z2, Z17, Z13
+	VFMADD231PS const512_41000000<>+0(SB), Z9, Z13
+	VFMADD231PS const512_40000000<>+0(SB), Z9, Z2
+	VFMADD231PS const512_40800000<>+0(SB), Z5, Z21
+	VMOVUPS     Z0, K1, (R11)
+	VMOVUPS     Z2, K1, (R11)(SI*1)
+	VMOVUPS     Z21, K1, (R11)(SI*2)
+	VMOVUPS     Z13, K1, (R11)(DI*1)
+	ADDQ        BX, R11
+	VADDPS      Z7, Z3, Z0
+	VSUBPS      Z7, Z3, Z2
+	VADDPS      Z15, Z11, Z3
+	VSUBPS      Z15, Z11, Z5
+	VADDPS      Z0, Z1, Z1
+	VADDPS      Z3, Z1, Z1
+	VADDPS      Z2, Z19, Z7
+	VFMADD231PS const512_41000000<>+0(SB), Z5, Z7
+	VFMADD231PS const512_40000000<>+0(SB), Z5, Z2
+	VFMADD231PS const512_40800000<>+0(SB), Z3, Z0
+	VMOVUPS     Z1, K1, (R11)
+	VMOVUPS     Z2, K1, (R11)(SI*1)
+	VMOVUPS     Z0, K1, (R11)(SI*2)
+	VMOVUPS     Z7, K1, (R11)(DI*1)
+	ADDQ        BX, R11
+	VADDPS      Z14, Z10, Z0
+	VSUBPS      Z14, Z10, Z1
+	VADDPS      Z22, Z18, Z2
+	VSUBPS      Z22, Z18, Z3
+	VADDPS      Z0, Z6, Z5
+	VADDPS      Z2, Z5, Z5
+	VADDPS      Z1, Z26, Z6
+	VFMADD231PS const512_41000000<>+0(SB), Z3, Z6
+	VFMADD231PS const512_40000000<>+0(SB), Z3, Z1
+	VFMADD231PS const512_40800000<>+0(SB), Z2, Z0
+	VMOVUPS     Z5, K1, (R11)
+	VMOVUPS     Z1, K1, (R11)(SI*1)
+	VMOVUPS     Z0, K1, (R11)(SI*2)
+	VMOVUPS     Z6, K1, (R11)(DI*1)
+	ADDQ        BX, R11
+	VADDPS      Z12, Z8, Z0
+	VSUBPS      Z12, Z8, Z1
+	VADDPS      Z20, Z16, Z2
+	VSUBPS      Z20, Z16, Z3
+	VADDPS      Z0, Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VADDPS      Z1, Z24, Z5
+	VFMADD231PS const512_41000000<>+0(SB), Z3, Z5
+	VFMADD231PS const512_40000000<>+0(SB), Z3, Z1
+	VFMADD231PS const512_40800000<>+0(SB), Z2, Z0
+	VMOVUPS     Z4, K1, (R11)
+	VMOVUPS     Z1, K1, (R11)(SI*1)
+	VMOVUPS     Z0, K1, (R11)(SI*2)
+	VMOVUPS     Z5, K1, (R11)(DI*1)
+	ADDQ        BX, R11
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        R9
+	JNZ         vector
+	VZEROUPPER
+	RET
+
+DATA const512_41000000<>+0(SB)/4, $0x41000000
+DATA const512_41000000<>+4(SB)/4, $0x41000000
+DATA const512_41000000<>+8(SB)/4, $0x41000000
+DATA const512_41000000<>+12(SB)/4, $0x41000000
+DATA const512_41000000<>+16(SB)/4, $0x41000000
+DATA const512_41000000<>+20(SB)/4, $0x41000000
+DATA const512_41000000<>+24(SB)/4, $0x41000000
+DATA const512_41000000<>+28(SB)/4, $0x41000000
+DATA const512_41000000<>+32(SB)/4, $0x41000000
+DATA const512_41000000<>+36(SB)/4, $0x41000000
+DATA const512_41000000<>+40(SB)/4, $0x41000000
+DATA const512_41000000<>+44(SB)/4, $0x41000000
+DATA const512_41000000<>+48(SB)/4, $0x41000000
+DATA const512_41000000<>+52(SB)/4, $0x41000000
+DATA const512_41000000<>+56(SB)/4, $0x41000000
+DATA const512_41000000<>+60(SB)/4, $0x41000000
+GLOBL const512_41000000<>(SB), RODATA|NOPTR, $64
+
+// func winogradSpread512(dst *float32, src *float32, matrix int, row int, pixel int, vectors int, last int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·winogradSpread512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ matrix+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ row+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ pixel+32(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ last+48(FP), R8
+	MOVQ vectors+40(FP), R9
+	XORQ R10, R10
+	BTSQ R8, R10
+	DECQ R10
+	MOVQ $0x0000ffff, R8
+
+vector:
+	CMPQ         R9, $0x01
+	CMOVQEQ      R10, R8
+	KMOVW        R8, K1
+	MOVQ         CX, R11
+	VMOVUPS.Z    (R11), K1, Z0
+	VMOVUPS.Z    (R11)(SI*1), K1, Z1
+	VMOVUPS.Z    (R11)(SI*2), K1, Z2
+	VMOVUPS.Z    (R11)(DI*1), K1, Z3
+	VADDPS       Z2, Z0, Z4
+	VADDPS       Z3, Z1, Z5
+	VMOVAPS      Z0, Z6
+	VFMADD231PS  const512_40800000<>+0(SB), Z2, Z6
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  const512_40800000<>+0(SB), Z3, Z1
+	VADDPS       Z5, Z4, Z2
+	VSUBPS       Z5, Z4, Z4
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  const512_40000000<>+0(SB), Z1, Z5
+	VMOVAPS      Z6, Z6
+	VFNMADD231PS const512_40000000<>+0(SB), Z1, Z6
+	ADDQ         BX, R11
+	VMOVUPS.Z    (R11), K1, Z1
+	VMOVUPS.Z    (R11)(SI*1), K1, Z7
+	VMOVUPS.Z    (R11)(SI*2), K1, Z8
+	VMOVUPS.Z    (R11)(DI*1), K1, Z9
+	VADDPS       Z8, Z1, Z10
+	VADDPS       Z9, Z7, Z11
+	VMOVAPS      Z1, Z12
+	VFMADD231PS  const512_40800000<>+0(SB), Z8, Z12
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  const512_40800000<>+0(SB), Z9, Z7
+	VADDPS       Z11, Z10, Z8
+	VSUBPS       Z11, Z10, Z10
+	VMOVAPS      Z12, Z11
+	VFMADD231PS  const512_40000000<>+0(SB), Z7, Z11
+	VMOVAPS      Z12, Z12
+	VFNMADD231PS const512_40000000<>+0(SB), Z7, Z12
+	ADDQ         BX, R11
+	VMOVUPS.Z    (R11), K1, Z7
+	VMOVUPS.Z    (R11)(SI*1), K1, Z13
+	VMOVUPS.Z    (R11)(SI*2), K1, Z14
+	VMOVUPS.Z    (R11)(DI*1), K1, Z15
+	VADDPS       Z14, Z7, Z16
+	VADDPS       Z15, Z13, Z17
+	VMOVAPS      Z7, Z18
+	VFMADD231PS  const512_40800000<>+0(SB), Z14, Z18
+	VMOVAPS      Z13, Z13
+	VFMADD231PS  const512_40800000<>+0(SB), Z15, Z13
+	VADDPS       Z17, Z16, Z14
+	VSUBPS       Z17, Z16, Z16
+	VMOVAPS      Z18, Z17
+	VFMADD231PS  const512_40000000<>+0(SB), Z13, Z17
+	VMOVAPS      Z18, Z18
+	VFNMADD231PS const512_40000000<>+0(SB), Z13, Z18
+	ADDQ         BX, R11
+	VMOVUPS.Z    (R11), K1, Z13
+	VMOVUPS.Z    (R11)(SI*1), K1, Z19
+	VMOVUPS.Z    (R11)(SI*2), K1, Z20
+	VMOVUPS.Z    (R11)(DI*1), K1, Z21
+	VADDPS       Z20, Z13, Z22
+	VADDPS       Z21, Z19, Z23
+	VMOVAPS      Z13, Z24
+	VFMADD231PS  const512_40800000<>+0(SB), Z20, Z24
+	VMOVAPS      Z19, Z19
+	VFMADD231PS  const512_40800000<>+0(SB), Z21, Z19
+	VADDPS       Z23, Z22, Z20
+	VSUBPS       Z23, Z22, Z22
+	VMOVAPS      Z24, Z23
+	VFMADD231PS  const512_40000000<>+0(SB), Z19, Z23
+	VMOVAPS      Z24, Z24
+	VFNMADD231PS const512_40000000<>+0(SB), Z19, Z24
+	ADDQ         BX, R11
+	MOVQ         AX, R11
+	VADDPS       Z7, Z0, Z19
+	VADDPS       Z13, Z1, Z25
+	VMOVAPS      Z0, Z26
+	VFMADD231PS  const512_40800000<>+0(SB), Z7, Z26
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  const512_40800000<>+0(SB), Z13, Z1
+	VADDPS       Z25, Z19, Z7
+	VSUBPS       Z25, Z19, Z19
+	VMOVAPS      Z26, Z25
+	VFMADD231PS  const512_40000000<>+0(SB), Z1, Z25
+	VMOVAPS      Z26, Z26
+	VFNMADD231PS const512_40000000<>+0(SB), Z1, Z26
+	VMOVUPS      Z0, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z7, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z19, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z25, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z26, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z13, (R11)
+	ADDQ         DX, R11
+	VADDPS       Z14, Z2, Z0
+	VADDPS       Z20, Z8, Z1
+	VMOVAPS      Z2, Z7
+	VFMADD231PS  const512_40800000<>+0(SB), Z14, Z7
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  const512_40800000<>+0(SB), Z20, Z8
+	VADDPS       Z1, Z0, Z13
+	VSUBPS       Z1, Z0, Z0
+	VMOVAPS      Z7, Z1
+	VFMADD231PS  const512_40000000<>+0(SB), Z8, Z1
+	VMOVAPS      Z7, Z7
+	VFNMADD231PS const512_40000000<>+0(SB), Z8, Z7
+	VMOVUPS      Z2, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z13, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z7, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z20, (R11)
+	ADDQ         DX, R11
+	VADDPS       Z16, Z4, Z0
+	VADDPS       Z22, Z10, Z1
+	VMOVAPS      Z4, Z2
+	VFMADD231PS  const512_40800000<>+0(SB), Z16, Z2
+	VMOVAPS      Z10, Z7
+	VFMADD231PS  const512_40800000<>+0(SB), Z22, Z7
+	VADDPS       Z1, Z0, Z8
+	VSUBPS       Z1, Z0, Z0
+	VMOVAPS      Z2, Z1
+	VFMADD231PS  const512_40000000<>+0(SB), Z7, Z1
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS const512_40000000<>+0(SB), Z7, Z2
+	VMOVUPS      Z4, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z8, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z2, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z22, (R11)
+	ADDQ         DX, R11
+	VADDPS       Z17, Z5, Z0
+	VADDPS       Z23, Z11, Z1
+	VMOVAPS      Z5, Z2
+	VFMADD231PS  const512_40800000<>+0(SB), Z17, Z2
+	VMOVAPS      Z11, Z4
+	VFMADD231PS  const512_40800000<>+0(SB), Z23, Z4
+	VADDPS       Z1, Z0, Z7
+	VSUBPS       Z1, Z0, Z0
+	VMOVAPS      Z2, Z1
+	VFMADD231PS  const512_40000000<>+0(SB), Z4, Z1
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS const512_40000000<>+0(SB), Z4, Z2
+	VMOVUPS      Z5, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z7, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z2, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z23, (R11)
+	ADDQ         DX, R11
+	VADDPS       Z18, Z6, Z0
+	VADDPS       Z24, Z12, Z1
+	VMOVAPS      Z6, Z2
+	VFMADD231PS  const512_40800000<>+0(SB), Z18, Z2
+	VMOVAPS      Z12, Z4
+	VFMADD231PS  const512_40800000<>+0(SB), Z24, Z4
+	VADDPS       Z1, Z0, Z5
+	VSUBPS       Z1, Z0, Z0
+	VMOVAPS      Z2, Z1
+	VFMADD231PS  const512_40000000<>+0(SB), Z4, Z1
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS const512_40000000<>+0(SB), Z4, Z2
+	VMOVUPS      Z6, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z5, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z2, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z24, (R11)
+	ADDQ         DX, R11
+	VADDPS       Z15, Z3, Z0
+	VADDPS       Z21, Z9, Z1
+	VMOVAPS      Z3, Z2
+	VFMADD231PS  const512_40800000<>+0(SB), Z15, Z2
+	VMOVAPS      Z9, Z4
+	VFMADD231PS  const512_40800000<>+0(SB), Z21, Z4
+	VADDPS       Z1, Z0, Z5
+	VSUBPS       Z1, Z0, Z0
+	VMOVAPS      Z2, Z1
+	VFMADD231PS  const512_40000000<>+0(SB), Z4, Z1
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS const512_40000000<>+0(SB), Z4, Z2
+	VMOVUPS      Z3, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z5, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z2, (R11)
+	ADDQ         DX, R11
+	VMOVUPS      Z21, (R11)
+	ADDQ         DX, R11
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	DECQ         R9
+	JNZ          vector
+	VZEROUPPER
+	RET
+
+// func winogradTaps512(dst *float32, src *float32, dstMatrix int, srcMatrix int, vectors int, last int)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·winogradTaps512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ dstMatrix+16(FP), DX
+	SHLQ $0x02, DX
+	MOVQ srcMatrix+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ last+40(FP), SI
+	MOVQ vectors+32(FP), DI
+	XORQ R8, R8
+	BTSQ SI, R8
+	DECQ R8
+	MOVQ $0x0000ffff, SI
+
+vector:
+	CMPQ        DI, $0x01
+	CMOVQEQ     R8, SI
+	KMOVW       SI, K1
+	MOVQ        CX, R9
+	VMOVUPS.Z   (R9), K1, Z0
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z1
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z2
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z3
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z4
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z5
+	ADDQ        BX, R9
+	VADDPS      Z2, Z1, Z6
+	VMULPS      const512_be2aaaab<>+0(SB), Z6, Z6
+	VSUBPS      Z1, Z2, Z1
+	VMULPS      const512_3e2aaaab<>+0(SB), Z1, Z1
+	VADDPS      Z4, Z3, Z2
+	VSUBPS      Z4, Z3, Z3
+	VMOVAPS     Z6, Z4
+	VFMADD231PS const512_3e800000<>+0(SB), Z0, Z4
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z2, Z4
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z3, Z1
+	VADDPS      Z5, Z6, Z0
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z2, Z0
+	VMOVUPS.Z   (R9), K1, Z2
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z3
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z5
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z6
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z7
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z8
+	ADDQ        BX, R9
+	VADDPS      Z5, Z3, Z9
+	VMULPS      const512_be2aaaab<>+0(SB), Z9, Z9
+	VSUBPS      Z3, Z5, Z3
+	VMULPS      const512_3e2aaaab<>+0(SB), Z3, Z3
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VMOVAPS     Z9, Z7
+	VFMADD231PS const512_3e800000<>+0(SB), Z2, Z7
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z5, Z7
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z6, Z3
+	VADDPS      Z8, Z9, Z2
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z5, Z2
+	VMOVUPS.Z   (R9), K1, Z5
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z6
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z8
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z9
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z10
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z11
+	ADDQ        BX, R9
+	VADDPS      Z8, Z6, Z12
+	VMULPS      const512_be2aaaab<>+0(SB), Z12, Z12
+	VSUBPS      Z6, Z8, Z6
+	VMULPS      const512_3e2aaaab<>+0(SB), Z6, Z6
+	VADDPS      Z10, Z9, Z8
+	VSUBPS      Z10, Z9, Z9
+	VMOVAPS     Z12, Z10
+	VFMADD231PS const512_3e800000<>+0(SB), Z5, Z10
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z8, Z10
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z9, Z6
+	VADDPS      Z11, Z12, Z5
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z8, Z5
+	VMOVUPS.Z   (R9), K1, Z8
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z9
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z11
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z12
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z13
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z14
+	ADDQ        BX, R9
+	VADDPS      Z11, Z9, Z15
+	VMULPS      const512_be2aaaab<>+0(SB), Z15, Z15
+	VSUBPS      Z9, Z11, Z9
+	VMULPS      const512_3e2aaaab<>+0(SB), Z9, Z9
+	VADDPS      Z13, Z12, Z11
+	VSUBPS      Z13, Z12, Z12
+	VMOVAPS     Z15, Z13
+	VFMADD231PS const512_3e800000<>+0(SB), Z8, Z13
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z11, Z13
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z12, Z9
+	VADDPS      Z14, Z15, Z8
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z11, Z8
+	VMOVUPS.Z   (R9), K1, Z11
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z12
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z14
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z15
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z16
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z17
+	ADDQ        BX, R9
+	VADDPS      Z14, Z12, Z18
+	VMULPS      const512_be2aaaab<>+0(SB), Z18, Z18
+	VSUBPS      Z12, Z14, Z12
+	VMULPS      const512_3e2aaaab<>+0(SB), Z12, Z12
+	VADDPS      Z16, Z15, Z14
+	VSUBPS      Z16, Z15, Z15
+	VMOVAPS     Z18, Z16
+	VFMADD231PS const512_3e800000<>+0(SB), Z11, Z16
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z14, Z16
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z15, Z12
+	VADDPS      Z17, Z18, Z11
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z14, Z11
+	VMOVUPS.Z   (R9), K1, Z14
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z15
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z17
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z18
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z19
+	ADDQ        BX, R9
+	VMOVUPS.Z   (R9), K1, Z20
+	ADDQ        BX, R9
+	VADDPS      Z17, Z15, Z21
+	VMULPS      const512_be2aaaab<>+0(SB), Z21, Z21
+	VSUBPS      Z15, Z17, Z15
+	VMULPS      const512_3e2aaaab<>+0(SB), Z15, Z15
+	VADDPS      Z19, Z18, Z17
+	VSUBPS      Z19, Z18, Z18
+	VMOVAPS     Z21, Z19
+	VFMADD231PS const512_3e800000<>+0(SB), Z14, Z19
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z17, Z19
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z18, Z15
+	VADDPS      Z20, Z21, Z14
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z17, Z14
+	MOVQ        AX, R9
+	VADDPS      Z10, Z7, Z17
+	VMULPS      const512_be2aaaab<>+0(SB), Z17, Z17
+	VSUBPS      Z7, Z10, Z7
+	VMULPS      const512_3e2aaaab<>+0(SB), Z7, Z7
+	VADDPS      Z16, Z13, Z10
+	VSUBPS      Z16, Z13, Z13
+	VMOVAPS     Z17, Z16
+	VFMADD231PS const512_3e800000<>+0(SB), Z4, Z16
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z10, Z16
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z13, Z7
+	VADDPS      Z19, Z17, Z4
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z10, Z4
+	VMOVUPS     Z16, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z7, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z4, K1, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z6, Z3, Z4
+	VMULPS      const512_be2aaaab<>+0(SB), Z4, Z4
+	VSUBPS      Z3, Z6, Z3
+	VMULPS      const512_3e2aaaab<>+0(SB), Z3, Z3
+	VADDPS      Z12, Z9, Z6
+	VSUBPS      Z12, Z9, Z7
+	VMOVAPS     Z4, Z9
+	VFMADD231PS const512_3e800000<>+0(SB), Z1, Z9
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z6, Z9
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z7, Z3
+	VADDPS      Z15, Z4, Z1
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z6, Z1
+	VMOVUPS     Z9, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z3, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z1, K1, (R9)
+	ADDQ        DX, R9
+	VADDPS      Z5, Z2, Z1
+	VMULPS      const512_be2aaaab<>+0(SB), Z1, Z1
+	VSUBPS      Z2, Z5, Z2
+	VMULPS      const512_3e2aaaab<>+0(SB), Z2, Z2
+	VADDPS      Z11, Z8, Z3
+	VSUBPS      Z11, Z8, Z4
+	VMOVAPS     Z1, Z5
+	VFMADD231PS const512_3e800000<>+0(SB), Z0, Z5
+	VFMADD231PS const512_3d2aaaab<>+0(SB), Z3, Z5
+	VFMADD231PS const512_3daaaaab<>+0(SB), Z4, Z2
+	VADDPS      Z14, Z1, Z0
+	VFMADD231PS const512_3e2aaaab<>+0(SB), Z3, Z0
+	VMOVUPS     Z5, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z2, K1, (R9)
+	ADDQ        DX, R9
+	VMOVUPS     Z0, K1, (R9)
+	ADDQ        DX, R9
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	DECQ        DI
+	JNZ         vector
+	VZEROUPPER
+	RET

@@ -25,3 +25,13 @@ func asmColumnSums(int, *float32, *float32, int, int, int, bool) {}
 func asmColumnDots(int, *float32, *float32, *float32, int, int, int, int, bool) {}
 
 func asmTranspose(_, _ *float32, _, _, _ int) bool { return false }
+
+func asmWinogradInput(_, _, _ *float32, _, _, _, _, _ int) bool { return false }
+
+func asmWinogradKernel(_, _ *float32, _, _, _, _ int) bool { return false }
+
+func asmWinogradOutput(_, _ *float32, _, _, _, _, _ int) bool { return false }
+
+func asmWinogradSpread(_, _ *float32, _, _, _, _, _ int) bool { return false }
+
+func asmWinogradTaps(_, _ *float32, _, _, _, _ int) bool { return false }

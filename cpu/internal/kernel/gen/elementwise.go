@@ -20,6 +20,7 @@ func elementwise(wide bool) func(*build.Context, *strings.Builder) {
 		v.reductions()
 		v.columns()
 		v.transpose()
+		v.winograd()
 	}
 }
 
