@@ -152,7 +152,7 @@ func (r *runner) score(ctx context.Context) error {
 		began := time.Now()
 		scores, err = estimator.Score(ctx, &influence.Problem{
 			Backend: r.backend, Net: r.network, Loss: train.CrossEntropy{}, Model: m, Recipe: r.config.Recipe,
-			Source: r.data.Images, Train: r.data.Split.Train, Score: r.data.Split.Score, Seed: r.config.Seed,
+			Source: r.data.Images, Train: r.data.Split.Train, Score: r.data.Split.Score, Seed: r.config.Seed, TrainSeed: r.config.Seed,
 		}, func(done, total int) {
 			e := piece
 			e.Type, e.Fraction = "progress", float64(done)/float64(total)

@@ -62,10 +62,10 @@ func (d *derivatives) close() {
 	}
 }
 
-// evaluation is one batch inside a graph: the parameter tensors, the outputs and the losses [batch], and their weighted
+// evaluation is one batch inside a graph: the parameter and state tensors, the outputs and the losses [batch], and their weighted
 // sum, a scalar.
 type evaluation struct {
-	params          []*Node
+	params, state   []*Node
 	outputs, losses *Node
 	sum             *Node
 }
@@ -78,13 +78,19 @@ func (d *derivatives) evaluate(in []*Node) evaluation {
 	}
 	outputs := n.Forward(pass, in[1])
 	losses := d.problem.Loss.PerSample(outputs, in[2])
-	return evaluation{params: pass.Params, outputs: outputs, losses: losses, sum: ReduceAllSum(Mul(losses, in[3]))}
+	return evaluation{params: pass.Params, state: pass.State, outputs: outputs, losses: losses, sum: ReduceAllSum(Mul(losses, in[3]))}
 }
 
 // gradientGraph returns sum_i w_i grad l_i, [P].
 func (d *derivatives) gradientGraph(in []*Node) []*Node {
 	e := d.evaluate(in)
 	return []*Node{net.Flatten(Gradient(e.sum, e.params...))}
+}
+
+// stateGradientGraph returns sum_i w_i d l_i / d state, [S], for a network with state.
+func (d *derivatives) stateGradientGraph(in []*Node) []*Node {
+	e := d.evaluate(in)
+	return []*Node{net.Flatten(Gradient(e.sum, e.state...))}
 }
 
 // directionalGraph returns grad l_i . v for every sample, [batch]; v [P] is the last input.
@@ -111,8 +117,13 @@ func (d *derivatives) hessianGraph(in []*Node) []*Node {
 
 // meanGradient returns the gradient of the mean loss over the positions, [P].
 func (d *derivatives) meanGradient(ctx context.Context, positions []int) ([]float64, error) {
-	sum := make([]float64, len(d.problem.Model.Theta))
-	err := d.each(ctx, "gradient", d.gradientGraph, nil, positions, func(_, _ int, g []float32) {
+	return d.mean(ctx, "gradient", d.gradientGraph, len(d.problem.Model.Theta), positions)
+}
+
+// mean returns the mean over the positions of what a graph sums over a batch, a vector of the given size.
+func (d *derivatives) mean(ctx context.Context, name string, graph func([]*Node) []*Node, size int, positions []int) ([]float64, error) {
+	sum := make([]float64, size)
+	err := d.each(ctx, name, graph, nil, positions, func(_, _ int, g []float32) {
 		for j, x := range g {
 			sum[j] += float64(x)
 		}

@@ -97,7 +97,7 @@ func abs(x float64) float64 { return max(x, -x) }
 
 func TestDirectionalOnTheZoo(t *testing.T) {
 	src := newBlobs(24, 12, 12, 3, 4)
-	for _, name := range []string{"softmax", "lenet5", "cnn"} {
+	for _, name := range []string{"softmax", "lenet5", "cnn", "lenet5-smooth", "cnn-smooth"} {
 		n, err := net.New(name, [3]int{12, 12, 1}, 3)
 		if err != nil {
 			t.Fatal(err)

@@ -23,6 +23,8 @@ type Problem struct {
 	Model   *train.Model
 	// Recipe is what Model was trained with; its weight decay is part of the objective.
 	Recipe train.Recipe
+	// TrainSeed is the seed that Model was trained from, for estimators that repeat the training.
+	TrainSeed uint64
 	// Source holds all samples; Train and Score are positions in it, at least one each.
 	Source       dataset.Source
 	Train, Score []int
@@ -83,7 +85,7 @@ type Solver struct {
 	NegativeCurvature int `json:"negative_curvature"`
 	// Samples is the number of training samples in the curvature.
 	Samples int `json:"samples,omitempty"`
-	// Message says in words why the solver did not converge.
+	// Message says in words why the solver did not converge, or what the estimator has to tell.
 	Message string `json:"message,omitempty"`
 }
 
@@ -111,6 +113,9 @@ type Options struct {
 	MaxIterations int `yaml:"max_iterations,omitempty" json:"max_iterations,omitempty"`
 	// Tolerance is the relative residual at which the solver stops. 0 means DefaultTolerance.
 	Tolerance float64 `yaml:"tolerance,omitempty" json:"tolerance,omitempty"`
+	// Memory bounds the host memory for the steps of a training that is repeated, in bytes; see [train.Engine.Trajectory].
+	// 0 means DefaultMemory. Scores do not depend on it, only time does.
+	Memory int64 `yaml:"memory,omitempty" json:"memory,omitempty"`
 }
 
 // Defaults of Options.
@@ -127,6 +132,7 @@ const (
 	DefaultHessianSamples = 1024
 	DefaultMaxIterations  = 100
 	DefaultTolerance      = 1e-2
+	DefaultMemory         = 1 << 30
 
 	// NoDamping and AllSamples are values that mean what the zero value does not.
 	NoDamping  = -1.0
@@ -150,12 +156,14 @@ func (o Options) validate() error {
 		return fmt.Errorf("the most iterations must not be negative, got %d", o.MaxIterations)
 	case !finite(o.Tolerance) || o.Tolerance < 0 || o.Tolerance >= 1:
 		return fmt.Errorf("the tolerance must lie in [0, 1), got %v", o.Tolerance)
+	case o.Memory < 0:
+		return fmt.Errorf("the bound on memory must not be negative, got %d", o.Memory)
 	}
 	return nil
 }
 
 // WithDefaults returns the options with their defaults in place of zero values, so that they mean the same whatever the
-// defaults become. Negative values keep their meaning.
+// defaults become; but for Memory, which no score depends on. Negative values keep their meaning.
 func (o Options) WithDefaults() Options {
 	if o.Damping == 0 {
 		o.Damping = DefaultDamping
@@ -176,10 +184,11 @@ func (o Options) WithDefaults() Options {
 }
 
 var estimators = map[string]func(Options) Estimator{
-	"cg":      func(o Options) Estimator { return &conjugateGradient{o} },
-	"graddot": func(Options) Estimator { return gradDot{} },
-	"loss":    func(Options) Estimator { return highestLoss{} },
-	"random":  func(Options) Estimator { return random{} },
+	"cg":           func(o Options) Estimator { return &conjugateGradient{o} },
+	"graddot":      func(Options) Estimator { return gradDot{} },
+	"loss":         func(Options) Estimator { return highestLoss{} },
+	"metagradient": func(o Options) Estimator { return &metagradient{o} },
+	"random":       func(Options) Estimator { return random{} },
 }
 
 // Names lists the estimators that New knows, sorted.

@@ -55,6 +55,6 @@ func (b *builder) batchNorm(name string) {
 
 // running moves a running statistic towards that of a batch.
 func running(old, batch *Node) *Node {
-	batch = StopGradient(Reshape(batch, old.Shape().Dimensions...))
+	batch = Reshape(batch, old.Shape().Dimensions...)
 	return Add(MulScalar(old, 1-batchNormMomentum), MulScalar(batch, batchNormMomentum))
 }

@@ -13,31 +13,41 @@ func softmax(b *builder) {
 }
 
 // cnn is the network of PyTorch's MNIST example without dropout: 1,199,882 parameters for 28x28x1 and 10 classes.
-func cnn(b *builder) {
+func cnn(b *builder) { cnnWith(b, b.relu, b.maxPool) }
+
+// cnnSmooth is cnn without kinks: GELU and average pooling.
+func cnnSmooth(b *builder) { cnnWith(b, b.gelu, b.meanPool) }
+
+func cnnWith(b *builder, activate func(), pool func(size int)) {
 	b.conv("conv1", window{size: 3, channels: 32, stride: 1, bias: true})
-	b.relu()
+	activate()
 	b.conv("conv2", window{size: 3, channels: 64, stride: 1, bias: true})
-	b.relu()
-	b.maxPool(2)
+	activate()
+	pool(2)
 	b.flatten()
 	b.dense("dense1", 128, HeNormal, true)
-	b.relu()
+	activate()
 	b.dense("dense2", b.outputs, GlorotUniform, true)
 }
 
 // lenet5 is LeNet-5 (LeCun et al. 1998) with ReLU and max-pooling: 61,706 parameters for 28x28x1 and 10 classes.
-func lenet5(b *builder) {
+func lenet5(b *builder) { lenet5With(b, b.relu, b.maxPool) }
+
+// lenet5Smooth is lenet5 without kinks: GELU and average pooling.
+func lenet5Smooth(b *builder) { lenet5With(b, b.gelu, b.meanPool) }
+
+func lenet5With(b *builder, activate func(), pool func(size int)) {
 	b.conv("conv1", window{size: 5, channels: 6, stride: 1, padding: 2, bias: true})
-	b.relu()
-	b.maxPool(2)
+	activate()
+	pool(2)
 	b.conv("conv2", window{size: 5, channels: 16, stride: 1, bias: true})
-	b.relu()
-	b.maxPool(2)
+	activate()
+	pool(2)
 	b.flatten()
 	b.dense("dense1", 120, HeNormal, true)
-	b.relu()
+	activate()
 	b.dense("dense2", 84, HeNormal, true)
-	b.relu()
+	activate()
 	b.dense("dense3", b.outputs, GlorotUniform, true)
 }
 

@@ -15,12 +15,16 @@ var zoo = map[string]func(b *builder){
 	"resnet9":  resnet9,
 	"resnet20": resnet20,
 	"dncnn-s":  dncnnS,
+
+	"cnn-smooth":    cnnSmooth,
+	"lenet5-smooth": lenet5Smooth,
 }
 
 // Names lists the networks that New knows, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(zoo)) }
 
-// Classifiers lists the networks whose output is one value a class, sorted. The others map images to images.
+// Classifiers lists the networks whose output is one value a class, sorted; cnn-smooth and lenet5-smooth are the twins of
+// cnn and lenet5 that have derivatives everywhere. The others map images to images.
 func Classifiers() []string {
 	return slices.DeleteFunc(Names(), func(name string) bool { return name == "dncnn-s" })
 }

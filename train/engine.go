@@ -8,7 +8,6 @@ import (
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/net"
@@ -90,42 +89,25 @@ func (e *Engine) Train(ctx context.Context, src dataset.Source, idx []int, r Rec
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	order, err := NewOrder(src.Len(), idx, seed)
+	theta, state := e.net.Init(seed)
+	run, err := e.newRound(src, idx, r, seed)
 	if err != nil {
 		return nil, err
 	}
-	size := min(r.BatchSize, len(idx))
-	batch := NewBatch(src, size)
-	defer batch.Close()
-	theta, state := e.net.Init(seed)
-	run := &round{
-		engine: e, batch: batch,
-		theta:    tensors.FromFlatDataAndDimensions(theta, len(theta)),
-		momentum: tensors.FromFlatDataAndDimensions(make([]float32, len(theta)), len(theta)),
-		rate:     tensors.FromScalar(float32(0)),
-		mu:       tensors.FromScalar(float32(r.Momentum)),
-		decay:    tensors.FromScalar(float32(r.WeightDecay)),
-	}
-	if len(state) > 0 {
-		run.state = tensors.FromFlatDataAndDimensions(state, len(state))
-	}
 	defer run.close()
+	run.load(point{theta: theta, momentum: make([]float32, len(theta)), state: state})
+	size := run.batch.Size()
 
-	positions := make([]int, size)
-	p := Progress{Epochs: r.Epochs, Steps: r.Steps(len(idx))}
+	p := Progress{Epochs: r.Epochs, Steps: run.steps}
 	var began time.Time
 	sum, count := 0.0, 0
 	for t := range p.Steps {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		order.Batch(t, positions)
-		if err := batch.Fill(positions); err != nil {
-			return nil, err
-		}
-		loss, err := run.step(r.Rate(t, p.Steps))
+		loss, err := run.advance(t)
 		if err != nil {
-			return nil, fmt.Errorf("training %s: %w", e.net.Name, err)
+			return nil, err
 		}
 		epoch := t*size/len(idx) + 1
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
@@ -153,67 +135,4 @@ func (e *Engine) Train(ctx context.Context, src dataset.Source, idx []int, r Rec
 		return nil, &DivergedError{Epoch: p.Epoch, Step: p.Steps, Loss: math.NaN()}
 	}
 	return m, nil
-}
-
-// round is what one training holds on the device. state is nil for a network without state.
-type round struct {
-	engine                 *Engine
-	batch                  *Batch
-	theta, momentum, state *tensors.Tensor
-	rate, mu, decay        *tensors.Tensor
-}
-
-// step makes one update with the batch as it is filled and returns its mean loss before the update.
-func (r *round) step(rate float64) (float64, error) {
-	if err := tensors.AssignFlatData(r.rate, []float32{float32(rate)}); err != nil {
-		return 0, err
-	}
-	args := []any{r.theta, r.momentum, r.batch.X, r.batch.Y, r.rate, r.mu, r.decay}
-	if r.state != nil {
-		args = append(args, r.state)
-	}
-	for _, k := range []int{0, 1, 7} {
-		if k < len(args) {
-			donated, err := DonateTensorBuffer(args[k].(*tensors.Tensor), r.engine.backend, 0)
-			if err != nil {
-				return 0, err
-			}
-			args[k] = donated
-		}
-	}
-	r.theta, r.momentum, r.state = nil, nil, nil
-	out, err := r.engine.step.Call(args...)
-	if err != nil {
-		return 0, err
-	}
-	r.theta, r.momentum = out[0], out[1]
-	if len(out) > 3 {
-		r.state = out[3]
-	}
-	var loss [1]float32
-	err = toFloat32(out[2], loss[:])
-	return float64(loss[0]), err
-}
-
-// read copies parameters and state from the device into the model.
-func (r *round) read(m *Model) error {
-	if err := toFloat32(r.theta, m.Theta); err != nil {
-		return err
-	}
-	r.theta = nil
-	if r.state == nil {
-		return nil
-	}
-	err := toFloat32(r.state, m.State)
-	r.state = nil
-	return err
-}
-
-func (r *round) close() {
-	for _, t := range []*tensors.Tensor{r.theta, r.momentum, r.state, r.rate, r.mu, r.decay} {
-		if t != nil {
-			// Freeing memory early is all this does; there is nothing to be done about a failure.
-			_ = t.FinalizeAll()
-		}
-	}
 }

@@ -1,0 +1,286 @@
+package influence
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/datadropout/datadropout/net"
+	"github.com/datadropout/datadropout/tangent"
+	"github.com/datadropout/datadropout/train"
+)
+
+// metagradient is the estimator "metagradient": delta_i = -d L_val(theta_T) / d w_i, the exact derivative through the
+// whole training with respect to the weight of a sample in the loss of every step that it is in,
+// (1/B) sum_i w_i l_i (SGD-influence, Hara et al., NeurIPS 2019; MAGIC, Ilyas and Engstrom, 2025).
+//
+// With the adjoints a_theta and a_m of parameters and momentum, starting from grad L_val(theta_T) and 0, the sweep goes
+// backwards over the steps m' = mu m + g(theta, w) + wd theta, theta' = theta - lr m':
+//
+//	b = a_m - lr a_theta
+//	dL_val/dw_i += (1/B) grad l_i(theta) . b
+//	a_theta += (Hess + wd I) b
+//	a_m = mu b
+//
+// Losses and their derivatives are those of training, so batch norm takes the statistics of the batch, and the running
+// ones that they move are a part of what training ends with: their adjoint a_state starts from the derivative of L_val,
+// and <a_state, state'(theta, state)> joins <b, grad L_batch(theta)> in what is differentiated.
+//
+// It is the derivative of training as it was carried out, kinks included: with ReLU or max-pooling it says little about
+// what removing a sample does. The training is repeated from its seed and must end at the problem's model.
+type metagradient struct{ options Options }
+
+var _ Estimator = (*metagradient)(nil)
+
+// Name implements Estimator.
+func (*metagradient) Name() string { return "metagradient" }
+
+// sweepCost is what a step back counts in progress, in steps of training.
+const sweepCost = 3
+
+// Score implements Estimator. The solver has converged, and its message says what the way back took.
+func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	if err := p.Recipe.Validate(); err != nil {
+		return nil, fmt.Errorf("influence: the training that metagradient repeats: %w", err)
+	}
+	memory := e.options.Memory
+	if memory == 0 {
+		memory = DefaultMemory
+	}
+	if err := checkStatistics(p); err != nil {
+		return nil, err
+	}
+	engine := train.NewEngine(p.Backend, p.Net, p.Loss)
+	defer engine.Close()
+	size := min(p.Recipe.BatchSize, len(p.Train))
+	steps := p.Recipe.Steps(len(p.Train))
+	var count *counter
+	trajectory, err := engine.Trajectory(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, memory, func(_, planned int) {
+		if count == nil {
+			count = newCounter(progress, (planned+sweepCost*steps)*size+len(p.Score))
+		}
+		count.add(size)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("influence: repeating the training: %w", err)
+	}
+	defer trajectory.Close()
+	end := trajectory.Final()
+	if !slices.Equal(end.Theta, p.Model.Theta) || !slices.Equal(end.State, p.Model.State) {
+		return nil, fmt.Errorf("influence: %s trained again from seed %d does not end at the model that is given, bit for bit: the recipe, the samples, the seed or the machine differ",
+			p.Net.Name, p.TrainSeed)
+	}
+	s, err := newSweep(ctx, p, count)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	if err := trajectory.Backward(ctx, s.back); err != nil {
+		return nil, err
+	}
+	if err := finite(s.delta, "the metagradient"); err != nil {
+		return nil, err
+	}
+	count.advance(0)
+	return &Scores{Delta: s.delta, Calibrated: true, Solver: Solver{Converged: true, Message: fmt.Sprintf(
+		"%d steps back; training took %.2f times its steps, and the way back held %.1f MB",
+		steps, float64(trajectory.Done())/float64(steps), float64(trajectory.Peak())/1e6)}}, nil
+}
+
+// sweep is the way back through a training.
+type sweep struct {
+	problem *Problem
+	count   *counter
+	exec    *Exec
+	// theta [P], and state [S] where there is one, are filled for every step; the adjoints stay on the device.
+	theta, state              *tensors.Tensor
+	aTheta, aMomentum, aState *tensors.Tensor
+	rate, mu, decay           *tensors.Tensor
+	delta                     []float64
+	place                     map[int]int // from position in the source to number in delta
+	change                    []float32   // of one batch
+}
+
+// newSweep prepares the way back from the problem's model.
+func newSweep(ctx context.Context, p *Problem, count *counter) (*sweep, error) {
+	d, err := newDerivatives(p, count.add)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	target, err := d.meanGradient(ctx, p.Score)
+	if err != nil {
+		return nil, err
+	}
+	if err := finite(target, "the gradient of the validation loss"); err != nil {
+		return nil, err
+	}
+	vector := func(v []float64) *tensors.Tensor {
+		flat := make([]float32, len(v))
+		for j, x := range v {
+			flat[j] = float32(x)
+		}
+		return tensors.FromFlatDataAndDimensions(flat, len(flat))
+	}
+	s := &sweep{
+		problem: p, count: count,
+		theta: vector(target), aTheta: vector(target), aMomentum: vector(make([]float64, len(target))),
+		rate: tensors.FromScalar(float32(0)), mu: tensors.FromScalar(float32(p.Recipe.Momentum)), decay: tensors.FromScalar(float32(p.Recipe.WeightDecay)),
+		delta: make([]float64, len(p.Train)), place: make(map[int]int, len(p.Train)),
+	}
+	for k, i := range p.Train {
+		s.place[i] = k
+	}
+	if size := p.Net.StateSize(); size > 0 {
+		d.tick = nil // the samples are counted once
+		moved, err := d.mean(ctx, "state gradient", d.stateGradientGraph, size, p.Score)
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.state, s.aState = vector(moved), vector(moved)
+	}
+	if s.exec, err = NewExec(p.Backend, s.graph); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.exec.WithName("metagradient step")
+	return s, nil
+}
+
+// close frees the compiled graph and the tensors.
+func (s *sweep) close() {
+	if s.exec != nil {
+		s.exec.Finalize()
+	}
+	for _, t := range []*tensors.Tensor{s.theta, s.state, s.aTheta, s.aMomentum, s.aState, s.rate, s.mu, s.decay} {
+		if t != nil {
+			// Freeing memory early is all this does; there is nothing to be done about a failure.
+			_ = t.FinalizeAll()
+		}
+	}
+}
+
+// graph takes the adjoints over one step backwards. Inputs: a_theta [P], a_m [P] after the step, theta [P] before it, x,
+// y, the scalars learning rate, momentum factor and weight decay and, for a network with state, a_state [S] after the
+// step and the state [S] before it.
+// Outputs: a_theta and a_m before the step, grad l_i . b / B for every sample of the batch, [B], and a_state.
+func (s *sweep) graph(in []*Node) []*Node {
+	n := s.problem.Net
+	aTheta, aMomentum, theta, x, y, rate, mu, decay := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]
+	b := Sub(aMomentum, Mul(rate, aTheta))
+	pass := &net.Pass{Params: net.Unflatten(theta, n.Params), Training: true}
+	if n.StateSize() > 0 {
+		pass.State = net.Unflatten(in[9], n.State)
+		pass.NewState = make([]*Node, len(pass.State))
+	}
+	losses := s.problem.Loss.PerSample(n.Forward(pass, x), y)
+	// The derivative along b of every sample's loss, batch statistics moving with the parameters.
+	moved := tangent.Forward([]*Node{losses}, pass.Params, net.Unflatten(b, n.Params))[0]
+	changes := MulScalar(moved, 1/float64(moved.Shape().Size()))
+	scalar := ReduceAllSum(changes)
+	inputs := pass.Params
+	if n.StateSize() > 0 {
+		scalar = Add(scalar, ReduceAllSum(Mul(in[8], net.Flatten(pass.NewState))))
+		inputs = append(slices.Clone(inputs), pass.State...)
+	}
+	g := Gradient(scalar, inputs...)
+	params := len(pass.Params)
+	out := []*Node{Add(Add(aTheta, net.Flatten(g[:params])), Mul(decay, b)), Mul(mu, b), changes}
+	if n.StateSize() > 0 {
+		out = append(out, net.Flatten(g[params:]))
+	}
+	return out
+}
+
+// checkStatistics returns an error if the network's running statistics stop gradients: their adjoint would be lost, and
+// the scores wrong without a word. It evaluates the network once, on nothing.
+func checkStatistics(p *Problem) error {
+	n := p.Net
+	if n.StateSize() == 0 {
+		return nil
+	}
+	stops := false
+	x := tensors.FromShape(shapes.Make(dtypes.Float32, append([]int{1}, p.Source.InputDims()...)...))
+	defer x.FinalizeAll()
+	_, err := CallOnce(p.Backend, func(theta, state, x *Node) *Node {
+		pass := &net.Pass{Params: net.Unflatten(theta, n.Params), State: net.Unflatten(state, n.State), Training: true}
+		pass.NewState = make([]*Node, len(pass.State))
+		n.Forward(pass, x)
+		stops = stopsGradients(pass.NewState)
+		return net.Flatten(pass.NewState)
+	}, p.Model.Theta, p.Model.State, x)
+	if err == nil && stops {
+		err = fmt.Errorf("influence: the running statistics of %s stop gradients, and metagradient cannot go through them", n.Name)
+	}
+	return err
+}
+
+// stopsGradients says whether one of the nodes, or of those they come from, stops gradients.
+func stopsGradients(nodes []*Node) bool {
+	seen := map[NodeId]bool{}
+	var look func(n *Node) bool
+	look = func(n *Node) bool {
+		if seen[n.Id()] {
+			return false
+		}
+		seen[n.Id()] = true
+		return n.StopGradient() || slices.ContainsFunc(n.Inputs(), look)
+	}
+	return slices.ContainsFunc(nodes, look)
+}
+
+// back goes back over one step.
+func (s *sweep) back(m train.Moment) error {
+	if err := tensors.AssignFlatData(s.theta, m.Theta); err != nil {
+		return err
+	}
+	if err := tensors.AssignFlatData(s.rate, []float32{float32(m.Rate)}); err != nil {
+		return err
+	}
+	aTheta, err := DonateTensorBuffer(s.aTheta, s.problem.Backend, 0)
+	if err != nil {
+		return err
+	}
+	aMomentum, err := DonateTensorBuffer(s.aMomentum, s.problem.Backend, 0)
+	if err != nil {
+		return err
+	}
+	s.aTheta, s.aMomentum = nil, nil
+	args := []any{aTheta, aMomentum, s.theta, m.Batch.X, m.Batch.Y, s.rate, s.mu, s.decay}
+	if s.state != nil {
+		if err := tensors.AssignFlatData(s.state, m.State); err != nil {
+			return err
+		}
+		args = append(args, s.aState, s.state)
+	}
+	out, err := s.exec.Call(args...)
+	if err != nil {
+		return fmt.Errorf("going back over step %d of %s: %w", m.Step+1, s.problem.Net.Name, err)
+	}
+	s.aTheta, s.aMomentum = out[0], out[1]
+	if s.state != nil {
+		old := s.aState
+		s.aState = out[3]
+		if err := old.FinalizeAll(); err != nil {
+			return err
+		}
+	}
+	if err := tensors.ConstFlatData(out[2], func(changes []float32) {
+		for k, i := range m.Positions {
+			s.delta[s.place[i]] -= float64(changes[k])
+		}
+	}); err != nil {
+		return err
+	}
+	s.count.add(sweepCost * len(m.Positions))
+	return out[2].FinalizeAll()
+}

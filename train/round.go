@@ -1,0 +1,138 @@
+package train
+
+import (
+	"fmt"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/datadropout/datadropout/dataset"
+)
+
+// round is what one training holds on the device, and the order and settings that its steps follow. state is nil for a
+// network without state.
+type round struct {
+	engine                 *Engine
+	recipe                 Recipe
+	order                  *Order
+	steps                  int
+	positions              []int // of the samples in batch
+	batch                  *Batch
+	theta, momentum, state *tensors.Tensor
+	rate, mu, decay        *tensors.Tensor
+}
+
+// point is where a training stands between two steps: copies on the host. step counts the steps done.
+type point struct {
+	step                   int
+	theta, momentum, state []float32
+}
+
+// newRound prepares a training of a valid recipe; load puts it somewhere.
+func (e *Engine) newRound(src dataset.Source, idx []int, r Recipe, seed uint64) (*round, error) {
+	order, err := NewOrder(src.Len(), idx, seed)
+	if err != nil {
+		return nil, err
+	}
+	size := min(r.BatchSize, len(idx))
+	return &round{
+		engine: e, recipe: r, order: order, steps: r.Steps(len(idx)),
+		positions: make([]int, size), batch: NewBatch(src, size),
+		rate:  tensors.FromScalar(float32(0)),
+		mu:    tensors.FromScalar(float32(r.Momentum)),
+		decay: tensors.FromScalar(float32(r.WeightDecay)),
+	}, nil
+}
+
+// load puts the training where p stands. The vectors are copied.
+func (r *round) load(p point) {
+	r.free()
+	r.theta = tensors.FromFlatDataAndDimensions(p.theta, len(p.theta))
+	r.momentum = tensors.FromFlatDataAndDimensions(p.momentum, len(p.momentum))
+	if len(p.state) > 0 {
+		r.state = tensors.FromFlatDataAndDimensions(p.state, len(p.state))
+	}
+}
+
+// fill loads the samples of step t into the batch.
+func (r *round) fill(t int) error {
+	r.order.Batch(t, r.positions)
+	return r.batch.Fill(r.positions)
+}
+
+// advance carries out step t, for which the training must stand at t, and returns the mean loss before the update.
+func (r *round) advance(t int) (float64, error) {
+	if err := r.fill(t); err != nil {
+		return 0, err
+	}
+	loss, err := r.step(r.recipe.Rate(t, r.steps))
+	if err != nil {
+		return 0, fmt.Errorf("training %s: %w", r.engine.net.Name, err)
+	}
+	return loss, nil
+}
+
+// step makes one update with the batch as it is filled and returns its mean loss before the update.
+func (r *round) step(rate float64) (float64, error) {
+	if err := tensors.AssignFlatData(r.rate, []float32{float32(rate)}); err != nil {
+		return 0, err
+	}
+	args := []any{r.theta, r.momentum, r.batch.X, r.batch.Y, r.rate, r.mu, r.decay}
+	if r.state != nil {
+		args = append(args, r.state)
+	}
+	for _, k := range []int{0, 1, 7} {
+		if k < len(args) {
+			donated, err := DonateTensorBuffer(args[k].(*tensors.Tensor), r.engine.backend, 0)
+			if err != nil {
+				return 0, err
+			}
+			args[k] = donated
+		}
+	}
+	r.theta, r.momentum, r.state = nil, nil, nil
+	out, err := r.engine.step.Call(args...)
+	if err != nil {
+		return 0, err
+	}
+	r.theta, r.momentum = out[0], out[1]
+	if len(out) > 3 {
+		r.state = out[3]
+	}
+	var loss [1]float32
+	err = toFloat32(out[2], loss[:])
+	return float64(loss[0]), err
+}
+
+// read moves parameters and state from the device into the model.
+func (r *round) read(m *Model) error {
+	if err := toFloat32(r.theta, m.Theta); err != nil {
+		return err
+	}
+	r.theta = nil
+	if r.state == nil {
+		return nil
+	}
+	err := toFloat32(r.state, m.State)
+	r.state = nil
+	return err
+}
+
+// free frees what load and step put on the device.
+func (r *round) free() {
+	for _, t := range []*tensors.Tensor{r.theta, r.momentum, r.state} {
+		if t != nil {
+			// Freeing memory early is all this does; there is nothing to be done about a failure.
+			_ = t.FinalizeAll()
+		}
+	}
+	r.theta, r.momentum, r.state = nil, nil, nil
+}
+
+func (r *round) close() {
+	r.free()
+	for _, t := range []*tensors.Tensor{r.rate, r.mu, r.decay} {
+		_ = t.FinalizeAll()
+	}
+	_ = r.batch.Close()
+}
