@@ -15,9 +15,12 @@
 // [Builder] and [Function] record operations, and issue every one of them on a builder of the pure-Go backend as well,
 // the shadow: it infers the shapes, checks the arguments and merges common subexpressions. Compile then
 //
-//  1. drops what no output needs, and rewrites some operations into cheaper ones with the same values (simplify.go);
-//  2. groups elementwise operations (fusion.go). A group becomes a program (program.go) that evaluates tiles of about a
-//     thousand elements, so that intermediate results stay in the first-level cache;
+//  1. drops what no output needs, and rewrites some operations into cheaper ones with the same values (simplify.go), or
+//     with the same up to rounding: sums made of other sums (sums.go), sums in an order that suits multiply-adds
+//     (regroup.go), and the derivative of max-pooling in forward mode (pick.go);
+//  2. groups elementwise operations (fusion.go, merge.go). A group becomes a program (program.go) that evaluates tiles of
+//     about a thousand elements, so that intermediate results stay in the first-level cache; it may end in sums (sink.go),
+//     and contracts products with what is added to them (contract.go);
 //  3. turns operations into steps, in order (planner.go, and a file for each family of operations). Reshape, Transpose,
 //     Slice, BroadcastInDim and Reverse become views (view.go): they cost nothing until somebody needs the elements
 //     one after the other. A kernel that takes strides doesn't: products and convolutions read transposed and

@@ -48,11 +48,12 @@ type programBuilder struct {
 	p     *planner
 	g     *program
 	step  step
-	regOf map[*value]int // registers of the values that are computed
-	loads map[string]int // registers by what is loaded
-	tiles map[int]int    // tiles that scalars were spread to
-	last  map[int]int    // last instruction that reads a register
-	wrote map[int]int    // registers of results, and the instruction that writes them
+	regOf map[*value]int     // registers of the values that are computed
+	parts map[*value]factors // products that the operation that reads them computes
+	loads map[string]int     // registers by what is loaded
+	tiles map[int]int        // tiles that scalars were spread to
+	last  map[int]int        // last instruction that reads a register
+	wrote map[int]int        // registers of results, and the instruction that writes them
 }
 
 // lowerElementwise adds the step that computes the unit's operations, all elementwise with the same number of elements.
@@ -63,30 +64,52 @@ func (p *planner) lowerElementwise(u *unit) error {
 	}
 	w := &programBuilder{
 		p: p, g: &program{n: u.n},
-		regOf: make(map[*value]int), loads: make(map[string]int), tiles: make(map[int]int),
+		regOf: make(map[*value]int), parts: make(map[*value]factors), loads: make(map[string]int), tiles: make(map[int]int),
 		last: make(map[int]int), wrote: make(map[int]int),
 	}
 	w.step.name = u.name()
+	var sums []*operation
 	for _, op := range u.ops {
 		v := op.out[0]
 		if inner, ok := sinkInner(op); ok {
-			w.g.sink = &sink{reg: w.spread(w.regOf[origin(op.in[0])]), inner: inner}
-			w.last[w.g.sink.reg] = len(w.g.code) + 1
+			s := &sink{inner: inner, other: -1}
+			if f, ok := w.parts[origin(op.in[0])]; ok {
+				s.reg, s.other = f[0], w.spread(f[1])
+			} else {
+				s.reg = w.spread(w.source(op.in[0]))
+			}
+			w.g.sinks = append(w.g.sinks, s)
+			sums = append(sums, op)
 			continue
 		}
 		args := make([]int, len(op.in))
+		left := -1 // argument that is a contracted product
 		for i, in := range op.in {
+			if _, ok := w.parts[origin(in)]; ok {
+				left = i
+				continue
+			}
 			if base := origin(in); inside[base] {
 				args[i] = w.regOf[base]
 				continue
 			}
 			args[i] = w.operand(in, v)
 		}
+		if p.backend.fuse && p.contracts(u, op) {
+			if f, ok := w.contracted(args); ok {
+				w.parts[v] = f
+				continue
+			}
+		}
 		var target *view
 		if u.isNeeded(v) {
 			target = p.result(v)
 		}
-		w.regOf[v] = w.compute(op, args, target)
+		if left >= 0 {
+			w.regOf[v] = w.compute(v, []instruction{w.multiplyAdd(w.parts[origin(op.in[left])], args[1-left])}, target)
+		} else {
+			w.regOf[v] = w.compute(v, w.instructions(op, args), target)
+		}
 	}
 	if w.g.n == 0 {
 		return nil
@@ -94,29 +117,46 @@ func (p *planner) lowerElementwise(u *unit) error {
 	if len(w.g.regs) > maxRegisters {
 		return fmt.Errorf("program of %d registers", len(w.g.regs))
 	}
+	for _, s := range w.g.sinks {
+		for _, reg := range []int{s.reg, s.other} {
+			if reg >= 0 {
+				w.last[reg] = len(w.g.code) + 1 // after all instructions
+			}
+		}
+	}
 	w.findInPlace()
 	w.shareScratch()
 	g := w.g
 	g.choosePartition()
 	w.step.parts = g.parts()
 	w.step.part = g.part
-	if g.sink == nil {
-		p.add(w.step)
-		return nil
+	whole := make([]ref, len(sums))
+	for i, op := range sums {
+		s := g.sinks[i]
+		whole[i] = p.result(op.out[0]).ref()
+		s.partial = whole[i]
+		if g.parts() > 1 {
+			n := 4 * s.inner * g.parts()
+			s.partial = ref{slot: p.addSlot(slot{kind: inArena, size: n}), size: n}
+		}
+		w.step.writes = append(w.step.writes, s.partial.slot)
 	}
-	sum := p.result(u.ops[len(u.ops)-1].out[0]).ref()
-	g.sink.partial = sum
-	if g.parts() > 1 {
-		n := 4 * g.sink.inner * g.parts()
-		g.sink.partial = ref{slot: p.addSlot(slot{kind: inArena, size: n}), size: n}
-	}
-	w.step.writes = append(w.step.writes, g.sink.partial.slot)
 	p.add(w.step)
 	if g.parts() > 1 {
-		p.addReduction("ReduceSum", newReduction(1, g.parts(), g.sink.inner), g.sink.partial, sum, dtypes.Float32,
-			reduceFloats(compute.ReduceOpSum))
+		for i, s := range g.sinks {
+			p.addReduction("ReduceSum", newReduction(1, g.parts(), s.inner), s.partial, whole[i], dtypes.Float32,
+				reduceFloats(compute.ReduceOpSum))
+		}
 	}
 	return nil
+}
+
+// source is the register with what a sink adds up: what the program computes, or an array.
+func (w *programBuilder) source(in *value) int {
+	if reg, ok := w.regOf[origin(in)]; ok {
+		return reg
+	}
+	return w.operand(in, in)
 }
 
 // operand loads an input from memory, broadcast to the shape of v.
@@ -188,20 +228,16 @@ func (w *programBuilder) spread(reg int) int {
 	return tile
 }
 
-// compute adds the instructions of an operation and returns the register of its result, which lies in target if
-// others need it.
-func (w *programBuilder) compute(op *operation, args []int, target *view) int {
-	c := w.instructions(op, args)
-	r := register{isBool: op.out[0].shape.DType == dtypes.Bool}
+// compute adds the instructions of a value and returns the register that holds it, which lies in target if others need
+// it.
+func (w *programBuilder) compute(v *value, c []instruction, target *view) int {
+	r := register{isBool: v.shape.DType == dtypes.Bool}
 	if target != nil {
 		r.kind, r.mem = inMemory, target.ref()
 		w.step.writes = append(w.step.writes, target.slot)
 	}
 	dst := w.register(r)
 	for i := range c {
-		for _, a := range args {
-			w.last[a] = len(w.g.code)
-		}
 		for _, a := range []int{c[i].a, c[i].b, c[i].c} {
 			if a >= 0 {
 				w.last[a] = len(w.g.code)

@@ -17,6 +17,8 @@ type unit struct {
 	needed map[*value]bool // what others read of a group
 	n      int             // elements, for groups
 	cost   int             // bound of the registers of a group
+	inner  int             // elements of the sums of its sinks, 0 if it has none
+	merged bool            // it went into another one
 }
 
 // isNeeded says whether somebody outside of the unit reads the value.
@@ -47,6 +49,8 @@ type reader struct {
 // fuser groups elementwise operations. It walks the graph from the results to the inputs, so that when it comes to
 // an operation all of its readers have their units.
 //
+// Groups that read the same value become one, if neither depends on the other (merge.go): they read it once then.
+//
 // An operation joins the group of its readers. If it has readers elsewhere, it still may, as an additional result of
 // the group, unless the group depends on one of these. If all readers are in groups, and it is cheap to compute from
 // one array, it is computed in each of them instead of passing through memory.
@@ -68,6 +72,7 @@ func (p *planner) fuse(f *Function) ([]*unit, error) {
 	for _, v := range f.outputs {
 		s.addReader(v, nil)
 	}
+	p.readers = s.readers
 	var all []*unit
 	for _, op := range slices.Backward(p.ops) {
 		if isGiven(op) {
@@ -75,6 +80,7 @@ func (p *planner) fuse(f *Function) ([]*unit, error) {
 		}
 		all = append(all, s.place(op, p.backend.fuse)...)
 	}
+	all = slices.DeleteFunc(all, func(u *unit) bool { return u.merged })
 	for _, u := range all {
 		slices.SortFunc(u.ops, func(a, b *operation) int { return cmp.Compare(a.id, b.id) })
 	}
@@ -110,29 +116,21 @@ func (s *fuser) place(op *operation, fuse bool) []*unit {
 		if isElementwise(op) {
 			u.n, u.cost = op.out[0].shape.Size(), operationCost(op)
 			u.needed = map[*value]bool{op.out[0]: true}
-		} else if fuse && isSink(op) {
-			u.n, u.cost = op.in[0].shape.Size(), 1
+		} else if inner, ok := sinkInner(op); ok && fuse {
+			u.n, u.cost, u.inner = op.in[0].shape.Size(), 1, inner
 			u.needed = map[*value]bool{op.out[0]: true}
 		}
 		s.units[op] = append(s.units[op], u)
 		return []*unit{u}
 	}
-	if !fuse || !isElementwise(op) {
+	if !fuse || len(op.out) != 1 {
 		return alone()
 	}
 	v := op.out[0]
-	var groups []*unit
-	outside := false
-	for _, r := range s.readers[v] {
-		if r.op == nil || !r.plain || !isElementwise(r.op) && !isSink(r.op) {
-			outside = true
-			continue
-		}
-		for _, u := range s.units[r.op] {
-			if !slices.Contains(groups, u) {
-				groups = append(groups, u)
-			}
-		}
+	groups, outside := s.groups(v)
+	groups = s.merge(groups)
+	if !isElementwise(op) {
+		return alone()
 	}
 	groups = slices.DeleteFunc(groups, func(u *unit) bool {
 		if u.cost+operationCost(op) > maxRegisters {
@@ -192,35 +190,7 @@ func isCheap(op *operation) bool {
 
 // mayLead says whether a group can compute v as a result for others too: none of v's other readers leads to the group.
 func (s *fuser) mayLead(v *value, group *unit) bool {
-	seen := make(map[*unit]bool)
-	var reaches func(u *unit) bool
-	reaches = func(u *unit) bool {
-		if u == group {
-			return true
-		}
-		if seen[u] {
-			return false
-		}
-		seen[u] = true
-		for _, op := range u.ops {
-			for _, out := range op.out {
-				if u.needed != nil && !u.needed[out] {
-					continue
-				}
-				for _, r := range s.readers[out] {
-					if r.op == nil {
-						continue
-					}
-					for _, next := range s.units[r.op] {
-						if next != u && reaches(next) {
-							return true
-						}
-					}
-				}
-			}
-		}
-		return false
-	}
+	reaches := s.leadsTo(group)
 	for _, r := range s.readers[v] {
 		if r.op == nil {
 			continue

@@ -15,12 +15,19 @@ type planner struct {
 	copies map[*value]*view // dense copies of values that have only a strided view
 	direct map[*value]int   // values that are computed into an output, and its number
 	parts  map[*value]part  // values that are computed into a part of a concatenation
+
+	readers map[*value][]reader // of the values, views looked through
 }
 
 // newPlan compiles the main function.
 func newPlan(b *Backend, f *Function) (*plan, error) {
 	fold(b, live(f))
 	simplify(f)
+	if b.fuse {
+		pickWindows(f)
+		distribute(f)
+		regroup(f)
+	}
 	p := &planner{
 		plan:   &plan{backend: b},
 		ops:    live(f),
@@ -206,6 +213,8 @@ func (p *planner) lower(u *unit) error {
 		done = p.lowerReduceWindow(op)
 	case compute.OpTypeSelectAndScatterMax, compute.OpTypeSelectAndScatterMin:
 		done = p.lowerSelectAndScatter(op)
+	case opPick:
+		done = p.lowerPick(op)
 	case compute.OpTypeDotGeneral:
 		done = p.lowerDotGeneral(op)
 	case compute.OpTypeConvGeneral:

@@ -18,7 +18,7 @@ type program struct {
 	loads   []load
 	code    []instruction
 	regs    []register
-	sink    *sink
+	sinks   []*sink
 	floats  int // float tiles in scratch memory
 	bools   int // bool tiles in scratch memory
 }
@@ -65,7 +65,7 @@ type tileState struct {
 	m [maxRegisters][]bool
 	s [maxRegisters]float32
 
-	sum float64 // of a sink
+	sums [maxSinks]float64 // of sinks
 }
 
 const (
@@ -73,6 +73,8 @@ const (
 	partTiles = 16
 	// maxRegisters bounds the size of a program.
 	maxRegisters = 96
+	// maxSinks bounds the number of its sums.
+	maxSinks = 8
 )
 
 func (g *program) parts() int {
@@ -83,8 +85,8 @@ func (g *program) parts() int {
 // choosePartition sets the tile so that the rows that are broadcast look the same in every tile.
 func (g *program) choosePartition() {
 	period := 1
-	if g.sink != nil {
-		period = g.sink.inner
+	for _, k := range g.sinks {
+		period = max(period, k.inner) // those that are not 1 are equal
 	}
 	for _, l := range g.loads {
 		if p := l.period(); p > 0 {
@@ -132,9 +134,7 @@ func (g *program) part(r *run, i, worker int) {
 			t.s[k] = r.f32(g.regs[k].mem)[0]
 		}
 	}
-	if g.sink != nil {
-		g.sink.begin(t)
-	}
+	t.sums = [maxSinks]float64{}
 	first := true
 	for ; lo < end; lo += g.tile {
 		hi := min(lo+g.tile, end)
@@ -167,13 +167,13 @@ func (g *program) part(r *run, i, worker int) {
 			c := &g.code[k]
 			c.do(t, c)
 		}
-		if g.sink != nil {
-			g.sink.add(r, t, i, first)
+		for k, s := range g.sinks {
+			s.add(r, t, k, i, first)
 		}
 		first = false
 	}
-	if g.sink != nil {
-		g.sink.end(r, t, i)
+	for k, s := range g.sinks {
+		s.end(r, t, k, i)
 	}
 }
 
@@ -295,6 +295,11 @@ func doToBool(t *tileState, c *instruction) {
 // lie where a does.
 func doIndicator(t *tileState, c *instruction) {
 	dst, mask := t.f[c.dst], t.m[c.b]
+	if m := kernel.Largest(t.f[c.a]); m == m { // no NaN
+		kernel.CompareScalar(kernel.Less, mask, t.f[c.a], 0)
+		kernel.SelectScalars(dst, mask, 0, 1)
+		return
+	}
 	kernel.CompareScalar(kernel.GreaterEqual, mask, t.f[c.a], 0)
 	kernel.SelectScalar(dst, mask, 1, t.f[c.a])
 	kernel.CompareScalar(kernel.Less, mask, dst, 0)

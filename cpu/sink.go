@@ -12,6 +12,7 @@ import (
 // the program has a partial sum of its own, and a step after it adds these in order.
 type sink struct {
 	reg     int
+	other   int // register of a second factor, or -1
 	inner   int // elements of a sum: 1, or those of the axes that stay
 	partial ref // [parts, inner]
 }
@@ -45,20 +46,25 @@ func isSink(op *operation) bool {
 	return ok
 }
 
-// begin clears the partial sums of a part; add adds a tile; end stores what is kept in between.
-func (k *sink) begin(t *tileState) { t.sum = 0 }
-
-func (k *sink) add(r *run, t *tileState, part int, first bool) {
-	x := t.f[k.reg]
-	if k.inner == 1 {
-		t.sum += kernel.Sum(x)
+// add adds a tile to the partial sums of a part, k being the number of the sink; end stores what is kept in between.
+func (s *sink) add(r *run, t *tileState, k, part int, first bool) {
+	x := t.f[s.reg]
+	switch {
+	case s.inner == 1 && s.other < 0:
+		t.sums[k] += kernel.Sum(x)
+		return
+	case s.inner == 1:
+		t.sums[k] += kernel.Dot(x, t.f[s.other])
+		return
+	case s.other >= 0:
+		kernel.ColumnDots(r.f32(s.partial)[part*s.inner:][:s.inner], x, t.f[s.other], len(x)/s.inner, s.inner, s.inner, !first)
 		return
 	}
-	kernel.ColumnSums(r.f32(k.partial)[part*k.inner:][:k.inner], x, len(x)/k.inner, k.inner, !first)
+	kernel.ColumnSums(r.f32(s.partial)[part*s.inner:][:s.inner], x, len(x)/s.inner, s.inner, !first)
 }
 
-func (k *sink) end(r *run, t *tileState, part int) {
-	if k.inner == 1 {
-		r.f32(k.partial)[part] = float32(t.sum)
+func (s *sink) end(r *run, t *tileState, k, part int) {
+	if s.inner == 1 {
+		r.f32(s.partial)[part] = float32(t.sums[k])
 	}
 }

@@ -1,0 +1,103 @@
+package cpu
+
+import "slices"
+
+// groups are the groups that read v element by element, and whether v has other readers too.
+func (s *fuser) groups(v *value) (groups []*unit, outside bool) {
+	for _, r := range s.readers[v] {
+		if r.op == nil || !r.plain || !isElementwise(r.op) && !isSink(r.op) {
+			outside = true
+			continue
+		}
+		for _, u := range s.units[r.op] {
+			if !slices.Contains(groups, u) {
+				groups = append(groups, u)
+			}
+		}
+	}
+	return groups, outside
+}
+
+// leadsTo returns a function that says whether a unit is the target or comes before it: whether there is a way from its
+// results to the target.
+func (s *fuser) leadsTo(target *unit) func(u *unit) bool {
+	seen := make(map[*unit]bool)
+	var reaches func(u *unit) bool
+	reaches = func(u *unit) bool {
+		if u == target {
+			return true
+		}
+		if seen[u] {
+			return false
+		}
+		seen[u] = true
+		for _, op := range u.ops {
+			for _, out := range op.out {
+				if !u.isNeeded(out) {
+					continue
+				}
+				for _, r := range s.readers[out] {
+					if r.op == nil {
+						continue
+					}
+					for _, next := range s.units[r.op] {
+						if next != u && reaches(next) {
+							return true
+						}
+					}
+				}
+			}
+		}
+		return false
+	}
+	return reaches
+}
+
+// merge makes one group of those that may run in one pass: they have room for each other's registers, their sinks have
+// sums of the same size, and none leads to another. It returns the groups that are left.
+func (s *fuser) merge(groups []*unit) []*unit {
+	for i := 0; i < len(groups); i++ {
+		for j := len(groups) - 1; j > i; j-- {
+			a, b := groups[i], groups[j]
+			if a.n != b.n || a.cost+b.cost > maxRegisters || a.sinks()+b.sinks() > maxSinks ||
+				a.inner > 1 && b.inner > 1 && a.inner != b.inner || s.leadsTo(b)(a) || s.leadsTo(a)(b) {
+				continue
+			}
+			s.unite(a, b)
+			groups = slices.Delete(groups, j, j+1)
+		}
+	}
+	return groups
+}
+
+// unite moves all of group b into group a.
+func (s *fuser) unite(a, b *unit) {
+	for _, op := range b.ops {
+		if !slices.Contains(a.ops, op) {
+			a.ops = append(a.ops, op)
+			if isElementwise(op) {
+				a.cost += operationCost(op)
+			} else {
+				a.cost++
+			}
+		}
+		units := slices.DeleteFunc(s.units[op], func(u *unit) bool { return u == a || u == b })
+		s.units[op] = append(units, a)
+	}
+	for v := range b.needed {
+		a.needed[v] = true
+	}
+	a.inner = max(a.inner, b.inner)
+	b.merged = true
+}
+
+// sinks is the number of sums at the end of a group.
+func (u *unit) sinks() int {
+	n := 0
+	for _, op := range u.ops {
+		if !isElementwise(op) {
+			n++
+		}
+	}
+	return n
+}
