@@ -28,9 +28,14 @@ func (u *unit) isNeeded(v *value) bool { return u.needed == nil || u.needed[v] }
 func (u *unit) name() string {
 	var names []string
 	for _, op := range u.ops {
-		if op.kind == opIndicator {
+		switch op.kind {
+		case opIndicator:
 			names = append(names, "Indicator")
-		} else {
+		case opReLU:
+			names = append(names, "ReLU")
+		case opReLUGrad:
+			names = append(names, "ReLUGrad")
+		default:
 			names = append(names, op.kind.String())
 		}
 	}
@@ -172,7 +177,7 @@ func operationCost(op *operation) int { return len(op.in) + 2 }
 func isCheap(op *operation) bool {
 	switch op.kind {
 	case compute.OpTypeAdd, compute.OpTypeSub, compute.OpTypeMul, compute.OpTypeMax, compute.OpTypeMin, compute.OpTypeNeg,
-		compute.OpTypeAbs, compute.OpTypeClamp, compute.OpTypeWhere, compute.OpTypeConvertDType, opIndicator:
+		compute.OpTypeAbs, compute.OpTypeClamp, compute.OpTypeWhere, compute.OpTypeConvertDType, opIndicator, opReLU, opReLUGrad:
 	default:
 		if _, ok := vectorCompare[op.kind]; !ok && logic[op.kind] == nil {
 			return false

@@ -79,12 +79,24 @@ func (l *freeList) clear() {
 	l.bySize, l.held = nil, 0
 }
 
-// alignedBytes allocates n zero bytes at an address that is a multiple of 64; its capacity is n.
+// hugePage is the size of a huge page on amd64 and most of arm64.
+const hugePage = 2 << 20
+
+// alignedBytes allocates n zero bytes at an address that is a multiple of 64, or of a huge page's size if they fill
+// some; its capacity is n.
 func alignedBytes(n int) []byte {
-	words := make([]uint64, (n+7)/8+8)
+	align := 64
+	if n >= 2*hugePage {
+		align = hugePage
+	}
+	words := make([]uint64, (n+align+7)/8)
 	p := unsafe.Pointer(unsafe.SliceData(words))
-	shift := int(-uintptr(p) & 63)
-	return unsafe.Slice((*byte)(p), len(words)*8)[shift : shift+n : shift+n]
+	shift := int(-uintptr(p) & uintptr(align-1))
+	mem := unsafe.Slice((*byte)(p), len(words)*8)[shift : shift+n : shift+n]
+	if align == hugePage {
+		adviseHuge(mem[:n/hugePage*hugePage])
+	}
+	return mem
 }
 
 // arenaPool keeps the arenas of executions. Programs of one backend share them: an arena serves every program that it

@@ -163,7 +163,11 @@ func (g *program) part(r *run, i, worker int) {
 				fillPattern(l, t.f[l.reg], typed[float32](r.mem[l.slot]), lo)
 			}
 		}
+		ahead := 0
 		for k := range g.code {
+			if hi < end {
+				ahead = g.prefetch(r, ahead, hi, min(hi+g.tile, end))
+			}
 			c := &g.code[k]
 			c.do(t, c)
 		}
@@ -175,6 +179,18 @@ func (g *program) part(r *run, i, worker int) {
 	for k, s := range g.sinks {
 		s.end(r, t, k, i)
 	}
+}
+
+// prefetch asks for elements lo to hi of the first register from number k on that lies in memory, and returns the number
+// of the one behind it: one register an instruction, so that the next tile arrives while this one is computed.
+func (g *program) prefetch(r *run, k, lo, hi int) int {
+	for ; k < len(g.regs); k++ {
+		if reg := &g.regs[k]; reg.kind == inMemory && !reg.isBool {
+			kernel.Prefetch(r.bytes(reg.mem)[4*lo : 4*hi])
+			return k + 1
+		}
+	}
+	return k
 }
 
 // fillPattern loads the elements lo, lo+1, ... of the pattern.

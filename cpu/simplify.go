@@ -9,6 +9,13 @@ import (
 // in the gradient of Max and Min, written as Sign(Sign(x) + 1).
 const opIndicator = compute.OpTypeLast + 1
 
+// opReLU and opReLUGrad are operations that simplify makes: max(x, 0), and the product of the first input and the
+// indicator of the second.
+const (
+	opReLU     = compute.OpTypeLast + 3
+	opReLUGrad = compute.OpTypeLast + 4
+)
+
 // simplify rewrites operations into cheaper ones with the same bits: neutral constants vanish, indicators become one
 // operation, and a product that is only read transposed is computed that way. It works on the operations in place, which belong to a builder that compiles once.
 func simplify(f *Function) {
@@ -37,6 +44,7 @@ func simplify(f *Function) {
 			replaced[v] = w
 			continue
 		}
+		rectify(op)
 		if op.kind == compute.OpTypeTranspose && uses[op.in[0]] == 1 {
 			transposeProduct(op)
 		}
@@ -55,6 +63,25 @@ func simplify(f *Function) {
 	for i, v := range f.outputs {
 		if w, ok := replaced[v]; ok {
 			f.outputs[i] = w
+		}
+	}
+}
+
+// rectify makes ReLU and its gradient one operation each.
+func rectify(op *operation) {
+	v := op.out[0]
+	if v.shape.DType != dtypes.Float32 {
+		return
+	}
+	for k := range op.in {
+		x, other := op.in[k], op.in[len(op.in)-1-k]
+		switch {
+		case op.kind == compute.OpTypeMax && isConstant(other, 0) && x.shape.Equal(v.shape):
+			op.kind, op.in, op.emit = opReLU, []*value{x}, nil
+			return
+		case op.kind == compute.OpTypeMul && x.op.kind == opIndicator && x.shape.Equal(v.shape) && other.shape.Equal(v.shape):
+			op.kind, op.in, op.emit = opReLUGrad, []*value{other, x.op.in[0]}, nil
+			return
 		}
 	}
 }

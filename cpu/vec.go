@@ -20,6 +20,7 @@ var (
 		compute.OpTypeTanh:     kernel.Tanh,
 		compute.OpTypeLogistic: kernel.Logistic,
 		compute.OpTypeErf:      kernel.Erf,
+		opReLU:                 kernel.ReLU,
 	}
 	vectorBinary = map[compute.OpType]kernel.BinaryOp{
 		compute.OpTypeAdd: kernel.Add,
@@ -28,6 +29,7 @@ var (
 		compute.OpTypeDiv: kernel.Div,
 		compute.OpTypeMax: kernel.Max,
 		compute.OpTypeMin: kernel.Min,
+		opReLUGrad:        kernel.ReLUGrad,
 	}
 	vectorCompare = map[compute.OpType]kernel.CompareOp{
 		compute.OpTypeEqual:          kernel.Equal,

@@ -258,6 +258,15 @@ func minVS512(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
 //go:noescape
 func minSV512(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
 
+//go:noescape
+func reluGradVV512(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
+
+//go:noescape
+func reluGradVS512(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
+
+//go:noescape
+func reluGradSV512(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
+
 func binary512(which int, dst, a, b *float32, n, rows, dRow, aRow, bRow int) {
 	switch which {
 	case 0:
@@ -296,6 +305,12 @@ func binary512(which int, dst, a, b *float32, n, rows, dRow, aRow, bRow int) {
 		minVS512(dst, a, b, n, rows, dRow, aRow, bRow)
 	case 17:
 		minSV512(dst, a, b, n, rows, dRow, aRow, bRow)
+	case 18:
+		reluGradVV512(dst, a, b, n, rows, dRow, aRow, bRow)
+	case 19:
+		reluGradVS512(dst, a, b, n, rows, dRow, aRow, bRow)
+	case 20:
+		reluGradSV512(dst, a, b, n, rows, dRow, aRow, bRow)
 	default:
 		panic("kernel: unknown operation")
 	}
@@ -428,6 +443,9 @@ func logistic512(dst, x *float32, n int)
 //go:noescape
 func erf512(dst, x *float32, n int)
 
+//go:noescape
+func relu512(dst, x *float32, n int)
+
 func unary512(which int, dst, x *float32, n int) {
 	switch which {
 	case 0:
@@ -448,6 +466,8 @@ func unary512(which int, dst, x *float32, n int) {
 		logistic512(dst, x, n)
 	case 8:
 		erf512(dst, x, n)
+	case 9:
+		relu512(dst, x, n)
 	default:
 		panic("kernel: unknown operation")
 	}
@@ -520,7 +540,7 @@ func columnDots512(which int, dst, x, y *float32, rows, xRow, yRow, lanes, add i
 func transpose512(dst, src *float32, dstRow, srcRow, blocks int)
 
 //go:noescape
-func winogradInput512(dst, tmp, src *float32, matrix, row, pixel, vectors, last int)
+func winogradInput512(dst, tmp, in *float32, at, matrix, row, pixel, vectors, last int, rows, columns uint)
 
 //go:noescape
 func winogradKernel512(dst, src *float32, dstMatrix, srcMatrix, vectors, last int)
@@ -588,6 +608,15 @@ func minVS256(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
 //go:noescape
 func minSV256(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
 
+//go:noescape
+func reluGradVV256(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
+
+//go:noescape
+func reluGradVS256(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
+
+//go:noescape
+func reluGradSV256(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
+
 func binary256(which int, dst, a, b *float32, n, rows, dRow, aRow, bRow int) {
 	switch which {
 	case 0:
@@ -626,6 +655,12 @@ func binary256(which int, dst, a, b *float32, n, rows, dRow, aRow, bRow int) {
 		minVS256(dst, a, b, n, rows, dRow, aRow, bRow)
 	case 17:
 		minSV256(dst, a, b, n, rows, dRow, aRow, bRow)
+	case 18:
+		reluGradVV256(dst, a, b, n, rows, dRow, aRow, bRow)
+	case 19:
+		reluGradVS256(dst, a, b, n, rows, dRow, aRow, bRow)
+	case 20:
+		reluGradSV256(dst, a, b, n, rows, dRow, aRow, bRow)
 	default:
 		panic("kernel: unknown operation")
 	}
@@ -758,6 +793,9 @@ func logistic256(dst, x *float32, n int)
 //go:noescape
 func erf256(dst, x *float32, n int)
 
+//go:noescape
+func relu256(dst, x *float32, n int)
+
 func unary256(which int, dst, x *float32, n int) {
 	switch which {
 	case 0:
@@ -778,6 +816,8 @@ func unary256(which int, dst, x *float32, n int) {
 		logistic256(dst, x, n)
 	case 8:
 		erf256(dst, x, n)
+	case 9:
+		relu256(dst, x, n)
 	default:
 		panic("kernel: unknown operation")
 	}
@@ -845,3 +885,6 @@ func columnDots256(which int, dst, x, y *float32, rows, xRow, yRow, lanes, add i
 		panic("kernel: unknown operation")
 	}
 }
+
+//go:noescape
+func prefetch256(mem *byte, lines int)

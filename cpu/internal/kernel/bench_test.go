@@ -145,7 +145,8 @@ func BenchmarkVector(b *testing.B) {
 		}{
 			{"add", func() { Binary(Add, z, x, y) }},
 			{"max", func() { Binary(Max, z, x, y) }},
-			{"relu", func() { BinaryScalar(Max, z, x, 0) }},
+			{"relu", func() { Unary(ReLU, z, x) }},
+			{"relu gradient", func() { Binary(ReLUGrad, z, x, y) }},
 			{"muladd", func() { MulAddScalar(z, x, 2, y) }},
 			{"less", func() { Compare(Less, mask, x, y) }},
 			{"select", func() { SelectElse(z, mask, x, 0) }},

@@ -9,7 +9,7 @@ import (
 type BinaryOp int
 
 // The binary operations. Max and Min are NaN where either operand is NaN, and order -0 below +0, like
-// the built-in max and min.
+// the built-in max and min. ReLUGrad is a times the derivative of max(b, 0), which is 1 at zero and NaN at NaN.
 const (
 	Add BinaryOp = iota
 	Sub
@@ -17,6 +17,7 @@ const (
 	Div
 	Max
 	Min
+	ReLUGrad
 )
 
 // CompareOp is an elementwise comparison; with NaN all but NotEqual are false.
@@ -35,7 +36,7 @@ const (
 // UnaryOp is an elementwise operation on one operand.
 type UnaryOp int
 
-// The unary operations. Neg, Abs and Sqrt are exact; Rsqrt is 1/Sqrt, twice rounded. The relative errors of
+// The unary operations. Neg, Abs, Sqrt and ReLU are exact; Rsqrt is 1/Sqrt, twice rounded. The relative errors of
 // the others, over all binades, are at most: Exp 1e-7, Log 1e-7, Tanh 2e-7, Logistic 2e-7, Erf 1e-7 (the tests
 // allow 2e-7 to 3e-7). They are right at infinities, NaN and zeros, and take and give denormal numbers.
 const (
@@ -48,6 +49,7 @@ const (
 	Tanh
 	Logistic
 	Erf
+	ReLU // max(x, 0)
 )
 
 // form says which operands are vectors (V) and which one number a row (S).

@@ -145,11 +145,11 @@ func asmTranspose(dst, src *float32, dstRow, srcRow, blocks int) bool {
 	return true
 }
 
-func asmWinogradInput(dst, tmp, src *float32, matrix, row, pixel, vectors, last int) bool {
+func asmWinogradInput(dst, tmp, in *float32, at, matrix, row, pixel, vectors, last int, rows, columns uint) bool {
 	if CurrentLevel() != AVX512 {
 		return false
 	}
-	winogradInput512(dst, tmp, src, matrix, row, pixel, vectors, last)
+	winogradInput512(dst, tmp, in, at, matrix, row, pixel, vectors, last, rows, columns)
 	return true
 }
 
@@ -183,4 +183,10 @@ func asmWinogradTaps(dst, src *float32, dstMatrix, srcMatrix, vectors, last int)
 	}
 	winogradTaps512(dst, src, dstMatrix, srcMatrix, vectors, last)
 	return true
+}
+
+func asmPrefetch(mem *byte, lines int) {
+	if CurrentLevel() != Portable {
+		prefetch256(mem, lines)
+	}
 }

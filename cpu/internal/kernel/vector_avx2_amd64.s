@@ -1096,6 +1096,225 @@ end:
 	VZEROUPPER
 	RET
 
+// func reluGradVV256(dst *float32, a *float32, b *float32, n int, rows int, dRow int, aRow int, bRow int)
+// Requires: AVX
+TEXT ·reluGradVV256(SB), NOSPLIT, $0-64
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    firstLanes<>+0(SB), DI
+	MOVQ    $0x00000008, R8
+	SUBQ    SI, R8
+	VMOVUPS (DI)(R8*4), Y0
+	MOVQ    dRow+40(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    aRow+48(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    bRow+56(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    rows+32(FP), R9
+	TESTQ   R9, R9
+	JLE     end
+
+row:
+	XORQ R10, R10
+	MOVQ BX, R11
+	ANDQ $-8, R11
+	JZ   strip_tail
+
+strip_loop:
+	VMOVUPS   (CX)(R10*4), Y1
+	VMOVUPS   (DX)(R10*4), Y2
+	VCMPPS    $0x11, const256_00000000<>+0(SB), Y2, Y3
+	VMOVUPS   const256_3f800000<>+0(SB), Y4
+	VBLENDVPS Y3, const256_00000000<>+0(SB), Y4, Y3
+	VCMPPS    $0x03, Y2, Y2, Y4
+	VBLENDVPS Y4, Y2, Y3, Y2
+	VMULPS    Y2, Y1, Y1
+	VMOVUPS   Y1, (AX)(R10*4)
+	ADDQ      $0x08, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R10, BX
+	JGE        strip_done
+	VMASKMOVPS (CX)(R10*4), Y0, Y1
+	VMASKMOVPS (DX)(R10*4), Y0, Y2
+	VCMPPS     $0x11, const256_00000000<>+0(SB), Y2, Y3
+	VMOVUPS    const256_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, const256_00000000<>+0(SB), Y4, Y3
+	VCMPPS     $0x03, Y2, Y2, Y4
+	VBLENDVPS  Y4, Y2, Y3, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R10*4)
+
+strip_done:
+	ADDQ SI, AX
+	ADDQ DI, CX
+	ADDQ R8, DX
+	DECQ R9
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+DATA const256_00000000<>+0(SB)/4, $0x00000000
+DATA const256_00000000<>+4(SB)/4, $0x00000000
+DATA const256_00000000<>+8(SB)/4, $0x00000000
+DATA const256_00000000<>+12(SB)/4, $0x00000000
+DATA const256_00000000<>+16(SB)/4, $0x00000000
+DATA const256_00000000<>+20(SB)/4, $0x00000000
+DATA const256_00000000<>+24(SB)/4, $0x00000000
+DATA const256_00000000<>+28(SB)/4, $0x00000000
+GLOBL const256_00000000<>(SB), RODATA|NOPTR, $32
+
+DATA const256_3f800000<>+0(SB)/4, $0x3f800000
+DATA const256_3f800000<>+4(SB)/4, $0x3f800000
+DATA const256_3f800000<>+8(SB)/4, $0x3f800000
+DATA const256_3f800000<>+12(SB)/4, $0x3f800000
+DATA const256_3f800000<>+16(SB)/4, $0x3f800000
+DATA const256_3f800000<>+20(SB)/4, $0x3f800000
+DATA const256_3f800000<>+24(SB)/4, $0x3f800000
+DATA const256_3f800000<>+28(SB)/4, $0x3f800000
+GLOBL const256_3f800000<>(SB), RODATA|NOPTR, $32
+
+// func reluGradVS256(dst *float32, a *float32, b *float32, n int, rows int, dRow int, aRow int, bRow int)
+// Requires: AVX
+TEXT ·reluGradVS256(SB), NOSPLIT, $0-64
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    firstLanes<>+0(SB), DI
+	MOVQ    $0x00000008, R8
+	SUBQ    SI, R8
+	VMOVUPS (DI)(R8*4), Y0
+	MOVQ    dRow+40(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    aRow+48(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    bRow+56(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    rows+32(FP), R9
+	TESTQ   R9, R9
+	JLE     end
+
+row:
+	VBROADCASTSS (DX), Y1
+	XORQ         R10, R10
+	MOVQ         BX, R11
+	ANDQ         $-8, R11
+	JZ           strip_tail
+
+strip_loop:
+	VMOVUPS   (CX)(R10*4), Y2
+	VCMPPS    $0x11, const256_00000000<>+0(SB), Y1, Y3
+	VMOVUPS   const256_3f800000<>+0(SB), Y4
+	VBLENDVPS Y3, const256_00000000<>+0(SB), Y4, Y3
+	VCMPPS    $0x03, Y1, Y1, Y4
+	VBLENDVPS Y4, Y1, Y3, Y3
+	VMULPS    Y3, Y2, Y2
+	VMOVUPS   Y2, (AX)(R10*4)
+	ADDQ      $0x08, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R10, BX
+	JGE        strip_done
+	VMASKMOVPS (CX)(R10*4), Y0, Y2
+	VCMPPS     $0x11, const256_00000000<>+0(SB), Y1, Y3
+	VMOVUPS    const256_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, const256_00000000<>+0(SB), Y4, Y3
+	VCMPPS     $0x03, Y1, Y1, Y4
+	VBLENDVPS  Y4, Y1, Y3, Y1
+	VMULPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R10*4)
+
+strip_done:
+	ADDQ SI, AX
+	ADDQ DI, CX
+	ADDQ R8, DX
+	DECQ R9
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
+// func reluGradSV256(dst *float32, a *float32, b *float32, n int, rows int, dRow int, aRow int, bRow int)
+// Requires: AVX
+TEXT ·reluGradSV256(SB), NOSPLIT, $0-64
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $0x07, SI
+	LEAQ    firstLanes<>+0(SB), DI
+	MOVQ    $0x00000008, R8
+	SUBQ    SI, R8
+	VMOVUPS (DI)(R8*4), Y0
+	MOVQ    dRow+40(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    aRow+48(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    bRow+56(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    rows+32(FP), R9
+	TESTQ   R9, R9
+	JLE     end
+
+row:
+	VBROADCASTSS (CX), Y1
+	XORQ         R10, R10
+	MOVQ         BX, R11
+	ANDQ         $-8, R11
+	JZ           strip_tail
+
+strip_loop:
+	VMOVUPS   (DX)(R10*4), Y2
+	VCMPPS    $0x11, const256_00000000<>+0(SB), Y2, Y3
+	VMOVUPS   const256_3f800000<>+0(SB), Y4
+	VBLENDVPS Y3, const256_00000000<>+0(SB), Y4, Y3
+	VCMPPS    $0x03, Y2, Y2, Y4
+	VBLENDVPS Y4, Y2, Y3, Y2
+	VMULPS    Y2, Y1, Y2
+	VMOVUPS   Y2, (AX)(R10*4)
+	ADDQ      $0x08, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R10, BX
+	JGE        strip_done
+	VMASKMOVPS (DX)(R10*4), Y0, Y2
+	VCMPPS     $0x11, const256_00000000<>+0(SB), Y2, Y3
+	VMOVUPS    const256_3f800000<>+0(SB), Y4
+	VBLENDVPS  Y3, const256_00000000<>+0(SB), Y4, Y3
+	VCMPPS     $0x03, Y2, Y2, Y4
+	VBLENDVPS  Y4, Y2, Y3, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R10*4)
+
+strip_done:
+	ADDQ SI, AX
+	ADDQ DI, CX
+	ADDQ R8, DX
+	DECQ R9
+	JNZ  row
+
+end:
+	VZEROUPPER
+	RET
+
 // func mulAddVV256(dst *float32, a *float32, b *float32, c *float32, n int, rows int, dRow int, aRow int, bRow int, cRow int)
 // Requires: AVX, FMA3
 TEXT ·mulAddVV256(SB), NOSPLIT, $0-80
@@ -2485,16 +2704,6 @@ strip_done:
 	VZEROUPPER
 	RET
 
-DATA const256_3f800000<>+0(SB)/4, $0x3f800000
-DATA const256_3f800000<>+4(SB)/4, $0x3f800000
-DATA const256_3f800000<>+8(SB)/4, $0x3f800000
-DATA const256_3f800000<>+12(SB)/4, $0x3f800000
-DATA const256_3f800000<>+16(SB)/4, $0x3f800000
-DATA const256_3f800000<>+20(SB)/4, $0x3f800000
-DATA const256_3f800000<>+24(SB)/4, $0x3f800000
-DATA const256_3f800000<>+28(SB)/4, $0x3f800000
-GLOBL const256_3f800000<>(SB), RODATA|NOPTR, $32
-
 // func exp256(dst *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·exp256(SB), NOSPLIT, $0-24
@@ -2998,16 +3207,6 @@ DATA const256_3f318000<>+20(SB)/4, $0x3f318000
 DATA const256_3f318000<>+24(SB)/4, $0x3f318000
 DATA const256_3f318000<>+28(SB)/4, $0x3f318000
 GLOBL const256_3f318000<>(SB), RODATA|NOPTR, $32
-
-DATA const256_00000000<>+0(SB)/4, $0x00000000
-DATA const256_00000000<>+4(SB)/4, $0x00000000
-DATA const256_00000000<>+8(SB)/4, $0x00000000
-DATA const256_00000000<>+12(SB)/4, $0x00000000
-DATA const256_00000000<>+16(SB)/4, $0x00000000
-DATA const256_00000000<>+20(SB)/4, $0x00000000
-DATA const256_00000000<>+24(SB)/4, $0x00000000
-DATA const256_00000000<>+28(SB)/4, $0x00000000
-GLOBL const256_00000000<>(SB), RODATA|NOPTR, $32
 
 DATA const256_ff800000<>+0(SB)/4, $0xff800000
 DATA const256_ff800000<>+4(SB)/4, $0xff800000
@@ -3624,6 +3823,46 @@ DATA const256_3f6d8000<>+20(SB)/4, $0x3f6d8000
 DATA const256_3f6d8000<>+24(SB)/4, $0x3f6d8000
 DATA const256_3f6d8000<>+28(SB)/4, $0x3f6d8000
 GLOBL const256_3f6d8000<>(SB), RODATA|NOPTR, $32
+
+// func relu256(dst *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·relu256(SB), NOSPLIT, $0-24
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	MOVQ    DX, BX
+	ANDQ    $0x07, BX
+	LEAQ    firstLanes<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    BX, DI
+	VMOVUPS (SI)(DI*4), Y0
+	XORQ    BX, BX
+	MOVQ    DX, SI
+	ANDQ    $-8, SI
+	JZ      strip_tail
+
+strip_loop:
+	VMOVUPS (CX)(BX*4), Y1
+	VMOVUPS const256_00000000<>+0(SB), Y2
+	VMAXPS  Y1, Y2, Y1
+	VADDPS  const256_00000000<>+0(SB), Y1, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	ADDQ    $0x08, BX
+	CMPQ    BX, SI
+	JLT     strip_loop
+
+strip_tail:
+	CMPQ       BX, DX
+	JGE        strip_done
+	VMASKMOVPS (CX)(BX*4), Y0, Y1
+	VMOVUPS    const256_00000000<>+0(SB), Y2
+	VMAXPS     Y1, Y2, Y1
+	VADDPS     const256_00000000<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(BX*4)
+
+strip_done:
+	VZEROUPPER
+	RET
 
 // func sum256(dst *float32, x *float32, n int)
 // Requires: AVX
@@ -4244,4 +4483,17 @@ done:
 	VMOVUPS    Y3, 64(AX)
 	VMASKMOVPS Y4, Y0, 96(AX)
 	VZEROUPPER
+	RET
+
+// func prefetch256(mem *byte, lines int)
+// Requires: MMX+
+TEXT ·prefetch256(SB), NOSPLIT, $0-16
+	MOVQ mem+0(FP), AX
+	MOVQ lines+8(FP), CX
+
+line:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       CX
+	JNZ        line
 	RET

@@ -26,7 +26,7 @@ func asmColumnDots(int, *float32, *float32, *float32, int, int, int, int, bool) 
 
 func asmTranspose(_, _ *float32, _, _, _ int) bool { return false }
 
-func asmWinogradInput(_, _, _ *float32, _, _, _, _, _ int) bool { return false }
+func asmWinogradInput(_, _, _ *float32, _, _, _, _, _, _ int, _, _ uint) bool { return false }
 
 func asmWinogradKernel(_, _ *float32, _, _, _, _ int) bool { return false }
 
@@ -35,3 +35,5 @@ func asmWinogradOutput(_, _ *float32, _, _, _, _, _ int) bool { return false }
 func asmWinogradSpread(_, _ *float32, _, _, _, _, _ int) bool { return false }
 
 func asmWinogradTaps(_, _ *float32, _, _, _, _ int) bool { return false }
+
+func asmPrefetch(*byte, int) {}

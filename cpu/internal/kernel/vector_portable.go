@@ -30,6 +30,10 @@ func portableBinary(op BinaryOp, f form, dst, a, b []float32) {
 			for i, x := range a {
 				dst[i] = min(x, b[i])
 			}
+		case ReLUGrad:
+			for i, x := range a {
+				dst[i] = reluGrad(x, b[i])
+			}
 		default:
 			panic("kernel: unknown operation")
 		}
@@ -63,8 +67,20 @@ func binaryFunc(op BinaryOp) func(a, b float32) float32 {
 		return func(a, b float32) float32 { return max(a, b) }
 	case Min:
 		return func(a, b float32) float32 { return min(a, b) }
+	case ReLUGrad:
+		return reluGrad
 	}
 	panic("kernel: unknown operation")
+}
+
+func reluGrad(a, b float32) float32 {
+	switch {
+	case b >= 0:
+		return a
+	case b < 0:
+		return a * 0
+	}
+	return a * b // NaN
 }
 
 func portableMulAdd(f form, dst, a, b, c []float32) {
@@ -119,6 +135,8 @@ func portableSelect(f form, dst []float32, mask []bool, a, b []float32) {
 func portableUnary(op UnaryOp, dst, x []float32) {
 	var f func(float32) float32
 	switch op {
+	case ReLU:
+		f = func(x float32) float32 { return max(x, 0) }
 	case Neg:
 		f = func(x float32) float32 { return -x }
 	case Abs:

@@ -45,9 +45,16 @@ func oracle(op BinaryOp, a, b float32) float32 {
 		return a / b
 	case Max:
 		return max(a, b)
-	default:
+	case Min:
 		return min(a, b)
 	}
+	slope := float32(1)
+	if b < 0 {
+		slope = 0
+	} else if b != b {
+		slope = b
+	}
+	return a * slope
 }
 
 func compareOracle(op CompareOp, a, b float32) bool {
@@ -57,7 +64,7 @@ func compareOracle(op CompareOp, a, b float32) bool {
 func TestBinary(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
-		for op := Add; op <= Min; op++ {
+		for op := Add; op <= ReLUGrad; op++ {
 			for n := range 70 {
 				a, b := mixed(rng, n), mixed(rng, n)
 				got, want := make([]float32, n), make([]float32, n)
@@ -274,6 +281,7 @@ func TestUnary(t *testing.T) {
 		{"tanh", Tanh, math.Tanh, 3e-7},
 		{"logistic", Logistic, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, 3e-7},
 		{"erf", Erf, math.Erf, 3e-7},
+		{"relu", ReLU, func(x float64) float64 { return max(x, 0) }, 0},
 	}
 	rng := rand.New(rand.NewPCG(11, 12))
 	var x []float32

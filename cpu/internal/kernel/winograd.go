@@ -195,23 +195,24 @@ func (r *forwardCall) winogradTask(task int, s *scratch) {
 
 // winogradInputs transforms the input of count tiles.
 func (c *Conv) winogradInputs(n *winogradPlan, dst, in []float32, first, count int, s *scratch) {
-	const tile = winogradTile
-	edge := s.buffer(2, winogradCells*(c.InChannels+lanes))
-	edge, tmp := edge[winogradCells*lanes:], edge[:winogradCells*lanes]
+	tmp := s.buffer(2, winogradCells*lanes)
 	last := c.InChannels - (n.inVectors-1)*lanes
 	at := n.cursor(first)
 	for i := range count {
 		y, x := at.row*winogradOut-c.PadTop, at.column*winogradOut-c.PadLeft
-		src, rowPitch, pixel := edge, tile*c.InChannels, c.InChannels
-		if y >= 0 && y+tile <= c.InHeight && x >= 0 && x+tile <= c.InWidth {
-			src = in[((at.image*c.InHeight+y)*c.InWidth+x)*c.InPitch:]
-			rowPitch, pixel = c.InWidth*c.InPitch, c.InPitch
-		} else {
-			edgeTile(edge, in[at.image*c.InHeight*c.InWidth*c.InPitch:], tile, y, x, c.InHeight, c.InWidth, c.InPitch, c.InChannels)
-		}
-		winogradInput(dst[i*n.inVectors*lanes:], tmp, src, n.input, rowPitch, pixel, n.inVectors, last)
+		winogradInput(dst[i*n.inVectors*lanes:], tmp, in, ((at.image*c.InHeight+y)*c.InWidth+x)*c.InPitch, n.input,
+			c.InWidth*c.InPitch, c.InPitch, n.inVectors, last, inside(y, c.InHeight), inside(x, c.InWidth))
 		at.next(n)
 	}
+}
+
+// inside has a bit for each of the positions from first on that a tile reads: set if it lies in [0, size).
+func inside(first, size int) uint {
+	bits := uint(1<<winogradTile - 1)
+	if last := size - first; last < winogradTile {
+		bits &= 1<<max(0, last) - 1
+	}
+	return bits >> max(0, -first) << max(0, -first)
 }
 
 // winogradOutputs transforms the products of count tiles to v vectors of output channels from col.

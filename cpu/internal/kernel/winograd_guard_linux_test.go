@@ -44,7 +44,11 @@ func TestGuardedWinogradTransforms(t *testing.T) {
 			f := func(n int) []float32 { return g.floats(rng, n, atEnd) }
 			pixels := func(n int) []float32 { return f(n * n * channels) }
 			cells, out := f(36*padded), pixels(4)
-			winogradInput(cells, f(36*lanes), pixels(6), padded, 6*channels, channels, vectors, last)
+			winogradInput(cells, f(36*lanes), pixels(6), 0, padded, 6*channels, channels, vectors, last, 63, 63)
+			// A tile that the image has 4 by 3 pixels of, at its upper left and at its lower right.
+			image, row := f(12*channels), 3*channels
+			winogradInput(cells, f(36*lanes), image, -2*row-3*channels, padded, row, channels, vectors, last, 0b111100, 0b111000)
+			winogradInput(cells, f(36*lanes), image, 0, padded, row, channels, vectors, last, 0b001111, 0b000111)
 			winogradOutput(out, cells, padded, 4*channels, channels, vectors, last)
 			u := f(36 * channels)
 			winogradKernel(u, f(9*channels), channels, channels, vectors, last)

@@ -1,16 +1,26 @@
 package kernel
 
+import "math/bits"
+
 // The transforms of F(4x4, 3x3), for vectors of 16 channels of which the last has only some: interpolation at 0,
 // 1, -1, 2, -2 and infinity (Lavin & Gray 2016, arXiv:1509.09308, equation 15). Cell 6*j+i of a transformed tile
 // belongs to row i and column j.
 
-// winogradInput writes B' d B of the 6 by 6 pixels at src, whose rows are row floats and pixels pixel floats
-// apart, to 36 matrices that begin matrix floats apart, with zeros in the lanes beyond last. tmp has 36*16 floats.
-func winogradInput(dst, tmp, src []float32, matrix, row, pixel, vectors, last int) {
+// winogradInput writes B' d B of the 6 by 6 pixels from element at of in, whose rows are row floats and pixels pixel
+// floats apart, to 36 matrices that begin matrix floats apart, with zeros in the lanes beyond last. Rows and columns
+// whose bits are not set lie outside of the image: their pixels are zero, and are not read. tmp has 36*16 floats.
+func winogradInput(dst, tmp, in []float32, at, matrix, row, pixel, vectors, last int, rows, columns uint) {
+	if rows == 0 || columns == 0 {
+		for cell := range winogradCells {
+			clear(dst[cell*matrix:][:vectors*lanes])
+		}
+		return
+	}
 	_ = dst[(winogradCells-1)*matrix+vectors*lanes-1]
 	_ = tmp[winogradCells*lanes-1]
-	_ = src[(winogradTile-1)*(row+pixel)+(vectors-1)*lanes+last-1]
-	if asmWinogradInput(&dst[0], &tmp[0], &src[0], matrix, row, pixel, vectors, last) {
+	_ = in[at+bits.TrailingZeros(rows)*row+bits.TrailingZeros(columns)*pixel]
+	_ = in[at+(bits.Len(rows)-1)*row+(bits.Len(columns)-1)*pixel+(vectors-1)*lanes+last-1]
+	if asmWinogradInput(&dst[0], &tmp[0], &in[0], at, matrix, row, pixel, vectors, last, rows, columns) {
 		return
 	}
 	for ch := range vectors * lanes {
@@ -18,7 +28,9 @@ func winogradInput(dst, tmp, src []float32, matrix, row, pixel, vectors, last in
 		if ch < (vectors-1)*lanes+last {
 			for i := range d {
 				for j := range d {
-					d[j][i] = src[i*row+j*pixel+ch]
+					if rows>>i&1 == 1 && columns>>j&1 == 1 {
+						d[j][i] = in[at+i*row+j*pixel+ch]
+					}
 				}
 			}
 		}

@@ -210,9 +210,10 @@ func TestWinogradChoice(t *testing.T) {
 		}
 	}
 	c := (&convCase{"64", 128, 40, 64, 64, 3, 1, 1}).conv().normal()
-	small := (&convCase{"16", 128, 32, 16, 16, 3, 1, 1}).conv().normal()
-	if c.weightPlan().winograd == nil || small.weightPlan().winograd != nil {
-		t.Error("Winograd for the weight gradient of 16 channels, or not for that of 64")
+	narrow := (&convCase{"16", 128, 32, 16, 16, 3, 1, 1}).conv().normal()
+	first := (&convCase{"first layer", 128, 32, 3, 16, 3, 1, 1}).conv().normal()
+	if c.weightPlan().winograd == nil || narrow.weightPlan().winograd == nil || first.weightPlan().winograd != nil {
+		t.Error("Winograd for the weight gradient of 3 channels, or not for that of 16 or 64")
 	}
 	if !SetWinograd(false) {
 		t.Error("was allowed, SetWinograd says it was not")
@@ -271,20 +272,46 @@ func TestWinogradTransforms(t *testing.T) {
 		pixel, padded := channels+rng.IntN(3), vectors*lanes
 		row, matrix := 7*pixel, padded+rng.IntN(20)
 		tile, cells, taps := whole(6*row, 1), whole(36*matrix, 1), whole(9*matrix, 24*24)
-		var got [2][5][]float32
+		rows, columns := edges(rng), edges(rng)
+		var got [2][6][]float32
 		for i, l := range []Level{Portable, DetectedLevel()} {
 			SetLevel(l)
 			a, b, d := make([]float32, 36*matrix), make([]float32, 36*matrix), make([]float32, 6*row)
-			winogradInput(a, make([]float32, 36*lanes), tile, matrix, row, pixel, vectors, last)
+			winogradInput(a, make([]float32, 36*lanes), tile, 0, matrix, row, pixel, vectors, last, 63, 63)
+			edge := make([]float32, 36*matrix)
+			winogradInput(edge, make([]float32, 36*lanes), tile, 0, matrix, row, pixel, vectors, last, rows, columns)
 			winogradKernel(b, taps, matrix, matrix, vectors, last)
 			winogradOutput(d, cells, matrix, row, pixel, vectors, last)
 			spread, back := make([]float32, 36*matrix), make([]float32, 9*matrix)
 			winogradSpread(spread, tile, matrix, row, pixel, vectors, last)
 			winogradTaps(back, cells, matrix, matrix, vectors, last)
-			got[i] = [5][]float32{a, b, d, spread, back}
+			got[i] = [6][]float32{a, b, d, spread, back, edge}
 		}
-		for k, name := range []string{"input", "kernel", "output", "gradient", "taps"} {
+		for k, name := range []string{"input", "kernel", "output", "gradient", "taps", "input at an edge"} {
 			near(t, fmt.Sprintf("%s of %d channels", name, channels), got[1][k], got[0][k], 1e-5)
+		}
+	}
+}
+
+// edges returns which rows or columns of a tile are inside of an image: some that follow each other, or none.
+func edges(rng *rand.Rand) uint {
+	first := rng.IntN(winogradTile)
+	return inside(-first, rng.IntN(winogradTile))
+}
+
+// TestInside compares with the definition.
+func TestInside(t *testing.T) {
+	for first := -9; first < 9; first++ {
+		for size := range 12 {
+			want := uint(0)
+			for k := range winogradTile {
+				if at := first + k; at >= 0 && at < size {
+					want |= 1 << k
+				}
+			}
+			if got := inside(first, size); got != want {
+				t.Errorf("inside(%d, %d) is %06b, want %06b", first, size, got, want)
+			}
 		}
 	}
 }

@@ -54,8 +54,7 @@ func (c *Conv) winogradWeightFaster(w *winogradWeight) bool {
 	cycles := tiles*(1.2*winogradCells*multiply+input*in*float64(w.parts)+gradient*out) +
 		float64(c.InChannels)*out*(taps+add*float64(w.groups))
 	direct := float64(c.Batch*c.OutHeight*c.OutWidth*9) * multiply
-	// Between 16 and 16 channels the transforms take most of the time.
-	return w.inVectors+w.outVectors >= 3 && w.groups*w.parts >= 4 && cycles < 0.7*direct
+	return w.groups*w.parts >= 4 && cycles < 0.7*direct
 }
 
 // winogradTask adds up one group's tiles for some of the output channels.

@@ -21,6 +21,7 @@ func elementwise(wide bool) func(*build.Context, *strings.Builder) {
 		v.columns()
 		v.transpose()
 		v.winograd()
+		v.prefetch()
 	}
 }
 
@@ -35,6 +36,10 @@ var binaryOps = []struct {
 	{"div", func(v *vectors, a, b reg.VecVirtual) reg.VecVirtual { return v.div(a, b) }},
 	{"max", func(v *vectors, a, b reg.VecVirtual) reg.VecVirtual { return v.max(a, b) }},
 	{"min", func(v *vectors, a, b reg.VecVirtual) reg.VecVirtual { return v.min(a, b) }},
+	{"reluGrad", func(v *vectors, a, b reg.VecVirtual) reg.VecVirtual {
+		one := v.choose(v.compare(cmpLT, b, v.constant(0)), v.constant(0), v.set(1))
+		return v.mul(a, v.choose(v.compare(cmpUN, b, b), b, one))
+	}},
 }
 
 // max is NaN where either operand is, and max(+0, -0) is +0.
@@ -298,6 +303,24 @@ var unaryOps = []struct {
 	{"tanh", (*vectors).tanh},
 	{"logistic", (*vectors).logistic},
 	{"erf", (*vectors).erf},
+	{"relu", func(v *vectors, x reg.VecVirtual) reg.VecVirtual {
+		return v.add(v.rawMax(v.set(0), x), v.constant(0)) // the sum makes -0 a +0
+	}},
+}
+
+// prefetch asks for cache lines.
+func (v *vectors) prefetch() {
+	if v.wide {
+		return
+	}
+	v.function("prefetch", "func(mem *byte, lines int)")
+	mem, lines := v.param("mem"), v.param("lines")
+	v.Label("line")
+	v.PREFETCHT1(Mem{Base: mem})
+	v.ADDQ(Imm(64), mem)
+	v.DECQ(lines)
+	v.JNZ(LabelRef("line"))
+	v.RET()
 }
 
 func (v *vectors) unaries() {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -56,16 +58,21 @@ func (v *vectors) plus(z, x reg.VecVirtual, y Op) reg.VecVirtual {
 	return v.addMul(v.copyOf(z), x, y)
 }
 
-// winogradInput writes the transform B' d B of a 6 by 6 tile of pixels, by rows and then by columns. tmp holds
-// 36 vectors.
+// winogradInput writes the transform B' d B of a 6 by 6 tile of pixels, by rows and then by columns. Pixels in rows and
+// columns whose bits are not set are zero, and not read. tmp holds 36 vectors.
 func (v *vectors) winogradInput() {
-	v.function("winogradInput", "func(dst, tmp, src *float32, matrix, row, pixel, vectors, last int)")
-	dst, tmp, src := v.param("dst"), v.param("tmp"), v.param("src")
+	v.function("winogradInput", "func(dst, tmp, in *float32, at, matrix, row, pixel, vectors, last int, rows, columns uint)")
+	dst, tmp, src := v.param("dst"), v.param("tmp"), v.param("in")
+	v.ADDQ(v.stride("at"), src) // may lie before the image
 	matrix, row, pixel := v.stride("matrix"), v.stride("row"), v.stride("pixel")
 	pixel3, pixel5 := v.GP64(), v.GP64()
 	v.LEAQ(Mem{Base: pixel, Index: pixel, Scale: 2}, pixel3)
 	v.LEAQ(Mem{Base: pixel, Index: pixel, Scale: 4}, pixel5)
+	rows, columns := v.param("rows"), v.param("columns")
+	columnK := []reg.OpmaskPhysical{reg.K2, reg.K3, reg.K4, reg.K5, reg.K6, reg.K7}
 	two, four, five := v.set(2), v.set(4), v.set(5)
+	zero := v.vec()
+	v.VXORPS(zero, zero, zero)
 	transform := func(d [6]reg.VecVirtual) [6]reg.VecVirtual {
 		a, b := v.minus(d[4], d[2], four), v.minus(d[3], d[1], four)
 		c, e := v.sub(d[4], d[2]), v.sub(d[3], d[1])
@@ -77,14 +84,26 @@ func (v *vectors) winogradInput() {
 		}
 	}
 	v.eachVector(func() {
+		lanes, mask := v.GP64(), v.GP64()
+		v.KMOVW(v.tailK, lanes.As32())
+		for j, k := range columnK {
+			v.BTQ(Imm(uint64(j)), columns)
+			v.SBBQ(mask, mask) // all bits, or none
+			v.ANDQ(lanes, mask)
+			v.KMOVW(mask.As32(), k)
+		}
 		at, ahead := v.GP64(), v.GP64()
 		v.MOVQ(src, at)
 		for i := range 6 {
+			outside, next := fmt.Sprintf("outside%d", i), fmt.Sprintf("next%d", i)
+			v.BTQ(Imm(uint64(i)), rows)
+			v.JCC(LabelRef(outside))
 			var d [6]reg.VecVirtual
 			v.LEAQ(Mem{Base: at, Index: pixel, Scale: 8}, ahead)
 			for j, m := range []Mem{{Base: at}, {Base: at, Index: pixel, Scale: 1}, {Base: at, Index: pixel, Scale: 2},
 				{Base: at, Index: pixel3, Scale: 1}, {Base: at, Index: pixel, Scale: 4}, {Base: at, Index: pixel5, Scale: 1}} {
-				d[j] = v.load(m, true)
+				d[j] = v.vec()
+				v.VMOVUPS_Z(m, columnK[j], d[j])
 				if j >= 2 { // the same pixel two tiles on
 					m.Base = ahead
 					v.PREFETCHT0(m)
@@ -93,6 +112,12 @@ func (v *vectors) winogradInput() {
 			for j, x := range transform(d) {
 				v.VMOVUPS(x, Mem{Base: tmp, Disp: 64 * (6*j + i)})
 			}
+			v.JMP(LabelRef(next))
+			v.Label(outside)
+			for j := range d {
+				v.VMOVUPS(zero, Mem{Base: tmp, Disp: 64 * (6*j + i)})
+			}
+			v.Label(next)
 			v.ADDQ(row, at)
 		}
 		v.MOVQ(dst, at)
@@ -180,11 +205,15 @@ func (v *vectors) winogradOutput() {
 				rows[y][j] = x
 			}
 		}
+		ahead := v.GP64()
 		v.MOVQ(dst, at)
 		for y := range rows {
+			v.LEAQ(Mem{Base: at, Index: pixel, Scale: 8}, ahead)
 			for x, value := range transform(rows[y]) {
 				m := []Mem{{Base: at}, {Base: at, Index: pixel, Scale: 1}, {Base: at, Index: pixel, Scale: 2}, {Base: at, Index: pixel3, Scale: 1}}[x]
 				v.store(value, m, true)
+				m.Base = ahead // the same pixel two tiles on
+				v.PREFETCHT0(m)
 			}
 			v.ADDQ(row, at)
 		}
