@@ -24,7 +24,8 @@
 //  3. turns operations into steps, in order (planner.go, and a file for each family of operations). Reshape, Transpose,
 //     Slice, BroadcastInDim and Reverse become views (view.go): they cost nothing until somebody needs the elements
 //     one after the other. A kernel that takes strides doesn't: products and convolutions read transposed and
-//     reversed operands where they lie. The operands of a concatenation are computed in place;
+//     reversed operands where they lie. The operands of a concatenation are computed in place. A pooling and a program
+//     next to it go image by image together, while an image is in the cache (chain.go);
 //  4. finds out when each tensor is alive, lets steps write over inputs that die, lets outputs take the memory of donated
 //     inputs, and packs the rest into one arena (plan.go).
 //

@@ -127,9 +127,14 @@ func (p *planner) lowerElementwise(u *unit) error {
 	w.findInPlace()
 	w.shareScratch()
 	g := w.g
-	g.choosePartition()
+	pooling := p.poolingBefore(g)
+	chained := pooling != nil && g.partitionByImage(pooling.images)
+	if !chained {
+		g.choosePartition()
+	}
 	w.step.parts = g.parts()
 	w.step.part = g.part
+	w.step.program = g
 	whole := make([]ref, len(sums))
 	for i, op := range sums {
 		s := g.sinks[i]
@@ -141,7 +146,11 @@ func (p *planner) lowerElementwise(u *unit) error {
 		}
 		w.step.writes = append(w.step.writes, s.partial.slot)
 	}
-	p.add(w.step)
+	if chained {
+		p.join(w.step)
+	} else {
+		p.add(w.step)
+	}
 	if g.parts() > 1 {
 		for i, s := range g.sinks {
 			p.addReduction("ReduceSum", newReduction(1, g.parts(), s.inner), s.partial, whole[i], dtypes.Float32,

@@ -85,12 +85,9 @@ func (p *planner) lowerPick(op *operation) bool {
 	g := a.window
 	x, t := p.dense(op.in[0]).ref(), p.dense(op.in[1]).ref()
 	to := p.result(op.out[0]).ref()
-	p.add(step{
-		name: "PickWindow", reads: []int{x.slot, t.slot}, writes: []int{to.slot}, parts: g.batch * g.outHeight,
-		part: func(r *run, i, worker int) {
-			in, out := g.height*g.inWidth*g.channels, g.outWidth*g.channels
-			g.pickRow(r.f32(to)[i*out:][:out], r.f32(x)[i*in:][:in], r.f32(t)[i*in:][:in], r.floats(worker, 3*out), a.isMin)
-		},
+	p.addPoolingRows("PickWindow", &g, []ref{x, t}, to, func(r *run, i, worker int) {
+		in, out := g.height*g.inWidth*g.channels, g.outWidth*g.channels
+		g.pickRow(r.f32(to)[i*out:][:out], r.f32(x)[i*in:][:in], r.f32(t)[i*in:][:in], r.floats(worker, 3*out), a.isMin)
 	})
 	return true
 }

@@ -32,6 +32,9 @@ type step struct {
 	parts   int
 	part    func(r *run, i, worker int)
 	whole   func(r *run) error
+
+	images  *byImage // how to do it image by image, if it can be
+	program *program // what it evaluates, if that is all
 }
 
 // slotKind says where the memory of a slot comes from.

@@ -82,8 +82,8 @@ func (g *program) parts() int {
 	return (tiles + g.perPart - 1) / g.perPart
 }
 
-// choosePartition sets the tile so that the rows that are broadcast look the same in every tile.
-func (g *program) choosePartition() {
+// period is the number of elements after which rows that are broadcast and sums begin again.
+func (g *program) period() int {
 	period := 1
 	for _, k := range g.sinks {
 		period = max(period, k.inner) // those that are not 1 are equal
@@ -95,12 +95,33 @@ func (g *program) choosePartition() {
 			}
 		}
 	}
-	g.tile = max(period, baseTile/period*period)
+	return period
+}
+
+// choosePartition sets the tile so that the rows that are broadcast look the same in every tile.
+func (g *program) choosePartition() {
+	period := g.period()
+	g.setPartition(max(period, baseTile/period*period), partTiles)
+}
+
+// partitionByImage makes every part one of the given number of equal parts, and says whether there are tiles for that.
+func (g *program) partitionByImage(images int) bool {
+	size, period := g.n/images, g.period()
+	for perPart := (size + baseTile - 1) / baseTile; size/perPart >= baseTile/4; perPart++ {
+		if tile := size / perPart; tile*perPart == size && tile%period == 0 {
+			g.setPartition(tile, perPart)
+			return true
+		}
+	}
+	return false
+}
+
+func (g *program) setPartition(tile, perPart int) {
+	g.tile, g.perPart = tile, perPart
 	for i := range g.loads {
 		p := g.loads[i].period()
 		g.loads[i].once = p > 0 && g.tile%p == 0
 	}
-	g.perPart = partTiles
 }
 
 func leastCommonMultiple(a, b int) int {

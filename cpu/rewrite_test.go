@@ -187,6 +187,75 @@ func TestPickWindow(t *testing.T) {
 	}
 }
 
+// TestPoolingChains has programs next to poolings: they become one step that goes image by image, where the program reads
+// nothing of the pooling in another order, and where there are images enough.
+func TestPoolingChains(t *testing.T) {
+	pool := func(x *Node) *Node { return MaxPool(x).Window(2).NoPadding().Done() }
+	for _, c := range []struct {
+		name   string
+		images int
+		steps  []string // parts of the names that must occur; with a "!" must not
+		build  func(x, bias *Node) []*Node
+	}{
+		{"forward", 16, []string{")+ReduceWindow"}, func(x, bias *Node) []*Node {
+			return []*Node{pool(Max(Add(x, bias), ScalarZero(x.Graph(), x.DType())))}
+		}},
+		{"few images", 5, []string{"!)+ReduceWindow", "ReduceWindow"}, func(x, bias *Node) []*Node {
+			return []*Node{pool(Max(Add(x, bias), ScalarZero(x.Graph(), x.DType())))}
+		}},
+		{"gradient", 17, []string{"SelectAndScatterMax+fused"}, func(x, bias *Node) []*Node {
+			y := Max(Add(x, bias), ScalarZero(x.Graph(), x.DType()))
+			return append(Gradient(ReduceAllSum(Square(pool(y))), x, bias), y)
+		}},
+		{"gradient of a pooling that leaves rows out", 18, []string{"SelectAndScatterMax+"}, func(x, bias *Node) []*Node {
+			y := MaxPool(Tanh(Add(x, bias))).WindowPerAxis(4, 3).NoPadding().Done()
+			return append(Gradient(ReduceAllSum(Square(y)), x, bias), y)
+		}},
+		{"overlapping windows", 16, []string{"+SelectAndScatterMax", "+ReduceWindow"}, func(x, bias *Node) []*Node {
+			y := MaxPool(Tanh(Add(x, bias))).Window(3).Strides(1).PadSame().Done()
+			return append(Gradient(ReduceAllSum(Square(y)), x, bias), y)
+		}},
+		{"an average of images", 16, []string{"!ReduceWindow+"}, func(x, bias *Node) []*Node {
+			y := pool(Tanh(x))
+			return []*Node{Mul(y, BroadcastToShape(ReduceAndKeep(y, ReduceMean, 0), y.Shape()))}
+		}},
+		{"input read after it could be overwritten", 16, nil, func(x, bias *Node) []*Node {
+			u := Tanh(x)
+			y := pool(Exp(u))
+			return []*Node{Add(y, pool(u))}
+		}},
+		{"program behind a pooling, over what that read", 16, nil, func(x, bias *Node) []*Node {
+			u := Tanh(Add(x, bias))
+			y := MaxPool(u).Window(3).Strides(1).PadSame().Done()
+			return []*Node{Mul(y, Exp(u)), ReduceAllSum(y)}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dims := [][]int{{c.images, 10, 6, 16}, {1, 1, 1, 16}}
+			build := func(in []*Node) []*Node { return c.build(in[0], in[1]) }
+			reference, err := cpu.NewReference()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, _ := results(t, reference, dims, build)
+			got, steps := results(t, newBackend(t, "threads=2"), dims, build)
+			agree(t, "threads=2", got, want, 1e-5)
+			one, _ := results(t, newBackend(t, "threads=1"), dims, build)
+			for k := range got {
+				if !slices.Equal(got[k], one[k]) {
+					t.Errorf("output %d depends on the number of threads", k)
+				}
+			}
+			for _, s := range c.steps {
+				name, without := strings.CutPrefix(s, "!")
+				if slices.ContainsFunc(steps, func(step string) bool { return strings.Contains(step, name) }) == without {
+					t.Errorf("want %s, steps %s", s, steps)
+				}
+			}
+		})
+	}
+}
+
 // TestRegroupedSums has sums in the forms that are rewritten for multiply-adds, and one that must stay because others
 // read a product.
 func TestRegroupedSums(t *testing.T) {

@@ -86,9 +86,8 @@ func (p *planner) lowerReduceWindow(op *operation) bool {
 	}
 	from := p.dense(in).ref()
 	to := p.result(v).ref()
-	p.add(step{
-		name: op.kind.String(), reads: []int{from.slot}, writes: []int{to.slot}, parts: g.batch * g.outHeight,
-		part: func(r *run, i, _ int) { g.poolRow(r.f32(to), r.f32(from), i, kind, empty) },
+	p.addPoolingRows(op.kind.String(), &g, []ref{from}, to, func(r *run, i, _ int) {
+		g.poolRow(r.f32(to), r.f32(from), i, kind, empty)
 	})
 	return true
 }
@@ -188,9 +187,9 @@ func (p *planner) lowerSelectAndScatter(op *operation) bool {
 	}
 	operand, grad := p.dense(in).ref(), p.dense(source).ref()
 	to := p.result(v).ref()
-	p.add(step{
-		name: op.kind.String(), reads: []int{operand.slot, grad.slot}, writes: []int{to.slot}, parts: g.batch,
-		part: func(r *run, i, worker int) {
+	p.addPoolingImages(op.kind.String(), byImage{
+		images: g.batch, reads: []ref{operand, grad}, writes: []ref{to},
+		image: func(r *run, i, worker int) {
 			g.scatterImage(r, worker, r.f32(to), r.f32(operand), r.f32(grad), i, isMin)
 		},
 	})
