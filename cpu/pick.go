@@ -102,6 +102,9 @@ func (g *pooling) pickRow(out, x, t, scratch []float32, isMin bool) {
 	if isMin {
 		kind = kernel.Min
 	}
+	if row := g.inWidth * c; g.byTwo() && kernel.Pool2Pick(kind, out, x[:row], x[row:], t[:row], t[row:], g.outWidth, c) {
+		return
+	}
 	pitch := g.width * c
 	gather := func(dst, src []float32, ky, kx int) {
 		src = src[(ky*g.inWidth+kx)*c:]

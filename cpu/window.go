@@ -92,6 +92,12 @@ func (p *planner) lowerReduceWindow(op *operation) bool {
 	return true
 }
 
+// byTwo says whether the windows are of 2 by 2 pixels that follow each other, which have kernels of their own.
+func (g *pooling) byTwo() bool {
+	return g.height == 2 && g.width == 2 && g.strideY == 2 && g.strideX == 2 && g.dilationY == 1 && g.dilationX == 1 &&
+		g.top == 0 && g.left == 0 && 2*g.outHeight <= g.inHeight && 2*g.outWidth <= g.inWidth
+}
+
 // middle is the range of output columns whose windows lie between the left and the right edge of the image.
 func (g *pooling) middle() (first, end int) {
 	for first < g.outWidth && first*g.strideX-g.left < 0 {
@@ -113,6 +119,11 @@ func (g *pooling) poolRow(out, in []float32, row int, kind kernel.BinaryOp, empt
 	ky0, ky1 := inside(y0, g.height, g.dilationY, g.inHeight)
 	first, end := g.middle()
 	c := g.channels
+	if (kind == kernel.Max || kind == kernel.Min) && g.byTwo() {
+		pitch := g.inWidth * c
+		kernel.Pool2(kind, out, image[y0*pitch:][:pitch], image[(y0+1)*pitch:][:pitch], g.outWidth, c)
+		return
+	}
 	if ky0 == ky1 {
 		first, end = 0, 0
 	}
@@ -202,6 +213,9 @@ func (g *pooling) scatterImage(r *run, worker int, out, in, grad []float32, n in
 	size := g.inHeight * g.inWidth * g.channels
 	out, in = out[n*size:][:size], in[n*size:][:size]
 	grad = grad[n*g.outHeight*g.outWidth*g.channels:]
+	if g.byTwo() && g.scatterByTwo(out, in, grad, isMin) {
+		return
+	}
 	clear(out)
 	c := g.channels
 	first, end := g.middle()
@@ -221,6 +235,27 @@ func (g *pooling) scatterImage(r *run, worker int, out, in, grad []float32, n in
 			}
 		}
 	}
+}
+
+// scatterByTwo is scatterImage for windows of 2 by 2. It returns false if there is a NaN.
+func (g *pooling) scatterByTwo(out, in, grad []float32, isMin bool) bool {
+	kind := kernel.Max
+	if isMin {
+		kind = kernel.Min
+	}
+	pitch, width := g.inWidth*g.channels, g.outWidth*g.channels
+	for oy := range g.outHeight {
+		top, bottom := 2*oy*pitch, (2*oy+1)*pitch
+		if !kernel.Pool2Grad(kind, out[top:bottom], out[bottom:][:pitch], in[top:bottom], in[bottom:][:pitch], grad[oy*width:][:width], g.outWidth, g.channels) {
+			return false
+		}
+		if g.inWidth > 2*g.outWidth {
+			clear(out[top+2*width : bottom])
+			clear(out[bottom+2*width : bottom+pitch])
+		}
+	}
+	clear(out[2*g.outHeight*pitch:])
+	return true
 }
 
 // scatterRow is scatterWindow for the windows first to end of a row at once: every element that equals the extreme

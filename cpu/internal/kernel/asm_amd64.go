@@ -555,6 +555,24 @@ func winogradSpread512(dst, src *float32, matrix, row, pixel, vectors, last int)
 func winogradTaps512(dst, src *float32, dstMatrix, srcMatrix, vectors, last int)
 
 //go:noescape
+func pool2Max512(dst, top, bottom *float32, n, windows int)
+
+//go:noescape
+func pool2Min512(dst, top, bottom *float32, n, windows int)
+
+//go:noescape
+func pool2GradMax512(dTop, dBottom, top, bottom, grad *float32, n, windows int) (nan int)
+
+//go:noescape
+func pool2GradMin512(dTop, dBottom, top, bottom, grad *float32, n, windows int) (nan int)
+
+//go:noescape
+func pool2PickMax512(dst, top, bottom, pickTop, pickBottom *float32, n, windows int) (nan int)
+
+//go:noescape
+func pool2PickMin512(dst, top, bottom, pickTop, pickBottom *float32, n, windows int) (nan int)
+
+//go:noescape
 func addVV256(dst, a, b *float32, n, rows, dRow, aRow, bRow int)
 
 //go:noescape
@@ -885,6 +903,24 @@ func columnDots256(which int, dst, x, y *float32, rows, xRow, yRow, lanes, add i
 		panic("kernel: unknown operation")
 	}
 }
+
+//go:noescape
+func pool2Max256(dst, top, bottom *float32, n, windows int)
+
+//go:noescape
+func pool2Min256(dst, top, bottom *float32, n, windows int)
+
+//go:noescape
+func pool2GradMax256(dTop, dBottom, top, bottom, grad *float32, n, windows int) (nan int)
+
+//go:noescape
+func pool2GradMin256(dTop, dBottom, top, bottom, grad *float32, n, windows int) (nan int)
+
+//go:noescape
+func pool2PickMax256(dst, top, bottom, pickTop, pickBottom *float32, n, windows int) (nan int)
+
+//go:noescape
+func pool2PickMin256(dst, top, bottom, pickTop, pickBottom *float32, n, windows int) (nan int)
 
 //go:noescape
 func prefetch256(mem *byte, lines int)

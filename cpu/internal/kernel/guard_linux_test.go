@@ -197,3 +197,23 @@ func TestGuardedVectors(t *testing.T) {
 		}
 	})
 }
+
+// TestGuardedPool2 runs pooling with every operand at a forbidden page.
+func TestGuardedPool2(t *testing.T) {
+	eachEdge(t, func(t *testing.T, g *guarded, atEnd bool) {
+		rng := rand.New(rand.NewPCG(52, 53))
+		for _, channels := range []int{1, 6, 8, 15, 16, 17, 33} {
+			for windows := 1; windows < 4; windows++ {
+				n := windows * channels
+				f := func(n int) []float32 { return g.floats(rng, n, atEnd) }
+				for _, op := range []BinaryOp{Max, Min} {
+					Pool2(op, f(n), f(2*n), f(2*n), windows, channels)
+					if !Pool2Grad(op, f(2*n), f(2*n), f(2*n), f(2*n), f(n), windows, channels) ||
+						!Pool2Pick(op, f(n), f(2*n), f(2*n), f(2*n), f(2*n), windows, channels) {
+						t.Fatal("NaN where there is none")
+					}
+				}
+			}
+		}
+	})
+}

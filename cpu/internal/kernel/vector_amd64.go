@@ -190,3 +190,48 @@ func asmPrefetch(mem *byte, lines int) {
 		prefetch256(mem, lines)
 	}
 }
+
+func asmPool2(op BinaryOp, dst, top, bottom *float32, n, windows int) bool {
+	switch l := CurrentLevel(); {
+	case l == AVX512 && op == Max:
+		pool2Max512(dst, top, bottom, n, windows)
+	case l == AVX512:
+		pool2Min512(dst, top, bottom, n, windows)
+	case l == AVX2 && op == Max:
+		pool2Max256(dst, top, bottom, n, windows)
+	case l == AVX2:
+		pool2Min256(dst, top, bottom, n, windows)
+	default:
+		return false
+	}
+	return true
+}
+
+// asmPool2Grad and asmPool2Pick say whether there was no NaN, and whether they have done it.
+func asmPool2Grad(op BinaryOp, dTop, dBottom, top, bottom, grad *float32, n, windows int) (ok, done bool) {
+	switch l := CurrentLevel(); {
+	case l == AVX512 && op == Max:
+		return pool2GradMax512(dTop, dBottom, top, bottom, grad, n, windows) == 0, true
+	case l == AVX512:
+		return pool2GradMin512(dTop, dBottom, top, bottom, grad, n, windows) == 0, true
+	case l == AVX2 && op == Max:
+		return pool2GradMax256(dTop, dBottom, top, bottom, grad, n, windows) == 0, true
+	case l == AVX2:
+		return pool2GradMin256(dTop, dBottom, top, bottom, grad, n, windows) == 0, true
+	}
+	return false, false
+}
+
+func asmPool2Pick(op BinaryOp, dst, top, bottom, pickTop, pickBottom *float32, n, windows int) (ok, done bool) {
+	switch l := CurrentLevel(); {
+	case l == AVX512 && op == Max:
+		return pool2PickMax512(dst, top, bottom, pickTop, pickBottom, n, windows) == 0, true
+	case l == AVX512:
+		return pool2PickMin512(dst, top, bottom, pickTop, pickBottom, n, windows) == 0, true
+	case l == AVX2 && op == Max:
+		return pool2PickMax256(dst, top, bottom, pickTop, pickBottom, n, windows) == 0, true
+	case l == AVX2:
+		return pool2PickMin256(dst, top, bottom, pickTop, pickBottom, n, windows) == 0, true
+	}
+	return false, false
+}

@@ -4485,6 +4485,626 @@ done:
 	VZEROUPPER
 	RET
 
+// func pool2Max256(dst *float32, top *float32, bottom *float32, n int, windows int)
+// Requires: AVX
+TEXT ·pool2Max256(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    top+8(FP), CX
+	MOVQ    bottom+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    windows+32(FP), SI
+	MOVQ    BX, DI
+	ANDQ    $0x07, DI
+	LEAQ    firstLanes<>+0(SB), R8
+	MOVQ    $0x00000008, R9
+	SUBQ    DI, R9
+	VMOVUPS (R8)(R9*4), Y0
+	MOVQ    BX, DI
+	SHLQ    $0x02, DI
+	TESTQ   SI, SI
+	JLE     end
+
+window:
+	XORQ R8, R8
+	MOVQ BX, R9
+	ANDQ $-8, R9
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (CX)(DI*1), R10
+	VMOVUPS   (CX)(R8*4), Y1
+	VMOVUPS   (R10)(R8*4), Y2
+	LEAQ      (DX)(DI*1), R10
+	VMOVUPS   (DX)(R8*4), Y3
+	VMOVUPS   (R10)(R8*4), Y4
+	VMAXPS    Y2, Y1, Y5
+	VMAXPS    Y1, Y2, Y6
+	VANDPS    Y6, Y5, Y5
+	VCMPPS    $0x03, Y2, Y1, Y6
+	VADDPS    Y2, Y1, Y1
+	VBLENDVPS Y6, Y1, Y5, Y1
+	VMAXPS    Y4, Y3, Y2
+	VMAXPS    Y3, Y4, Y5
+	VANDPS    Y5, Y2, Y2
+	VCMPPS    $0x03, Y4, Y3, Y5
+	VADDPS    Y4, Y3, Y3
+	VBLENDVPS Y5, Y3, Y2, Y2
+	VMAXPS    Y2, Y1, Y3
+	VMAXPS    Y1, Y2, Y4
+	VANDPS    Y4, Y3, Y3
+	VCMPPS    $0x03, Y2, Y1, Y4
+	VADDPS    Y2, Y1, Y1
+	VBLENDVPS Y4, Y1, Y3, Y1
+	VMOVUPS   Y1, (AX)(R8*4)
+	ADDQ      $0x08, R8
+	CMPQ      R8, R9
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R8, BX
+	JGE        strip_done
+	LEAQ       (CX)(DI*1), R9
+	VMASKMOVPS (CX)(R8*4), Y0, Y1
+	VMASKMOVPS (R9)(R8*4), Y0, Y2
+	LEAQ       (DX)(DI*1), R9
+	VMASKMOVPS (DX)(R8*4), Y0, Y3
+	VMASKMOVPS (R9)(R8*4), Y0, Y4
+	VMAXPS     Y2, Y1, Y5
+	VMAXPS     Y1, Y2, Y6
+	VANDPS     Y6, Y5, Y5
+	VCMPPS     $0x03, Y2, Y1, Y6
+	VADDPS     Y2, Y1, Y1
+	VBLENDVPS  Y6, Y1, Y5, Y1
+	VMAXPS     Y4, Y3, Y2
+	VMAXPS     Y3, Y4, Y5
+	VANDPS     Y5, Y2, Y2
+	VCMPPS     $0x03, Y4, Y3, Y5
+	VADDPS     Y4, Y3, Y3
+	VBLENDVPS  Y5, Y3, Y2, Y2
+	VMAXPS     Y2, Y1, Y3
+	VMAXPS     Y1, Y2, Y4
+	VANDPS     Y4, Y3, Y3
+	VCMPPS     $0x03, Y2, Y1, Y4
+	VADDPS     Y2, Y1, Y1
+	VBLENDVPS  Y4, Y1, Y3, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R8*4)
+
+strip_done:
+	LEAQ (CX)(DI*2), CX
+	LEAQ (DX)(DI*2), DX
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  window
+
+end:
+	VZEROUPPER
+	RET
+
+// func pool2Min256(dst *float32, top *float32, bottom *float32, n int, windows int)
+// Requires: AVX
+TEXT ·pool2Min256(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    top+8(FP), CX
+	MOVQ    bottom+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    windows+32(FP), SI
+	MOVQ    BX, DI
+	ANDQ    $0x07, DI
+	LEAQ    firstLanes<>+0(SB), R8
+	MOVQ    $0x00000008, R9
+	SUBQ    DI, R9
+	VMOVUPS (R8)(R9*4), Y0
+	MOVQ    BX, DI
+	SHLQ    $0x02, DI
+	TESTQ   SI, SI
+	JLE     end
+
+window:
+	XORQ R8, R8
+	MOVQ BX, R9
+	ANDQ $-8, R9
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (CX)(DI*1), R10
+	VMOVUPS   (CX)(R8*4), Y1
+	VMOVUPS   (R10)(R8*4), Y2
+	LEAQ      (DX)(DI*1), R10
+	VMOVUPS   (DX)(R8*4), Y3
+	VMOVUPS   (R10)(R8*4), Y4
+	VMINPS    Y2, Y1, Y5
+	VMINPS    Y1, Y2, Y6
+	VORPS     Y6, Y5, Y5
+	VCMPPS    $0x03, Y2, Y1, Y6
+	VADDPS    Y2, Y1, Y1
+	VBLENDVPS Y6, Y1, Y5, Y1
+	VMINPS    Y4, Y3, Y2
+	VMINPS    Y3, Y4, Y5
+	VORPS     Y5, Y2, Y2
+	VCMPPS    $0x03, Y4, Y3, Y5
+	VADDPS    Y4, Y3, Y3
+	VBLENDVPS Y5, Y3, Y2, Y2
+	VMINPS    Y2, Y1, Y3
+	VMINPS    Y1, Y2, Y4
+	VORPS     Y4, Y3, Y3
+	VCMPPS    $0x03, Y2, Y1, Y4
+	VADDPS    Y2, Y1, Y1
+	VBLENDVPS Y4, Y1, Y3, Y1
+	VMOVUPS   Y1, (AX)(R8*4)
+	ADDQ      $0x08, R8
+	CMPQ      R8, R9
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R8, BX
+	JGE        strip_done
+	LEAQ       (CX)(DI*1), R9
+	VMASKMOVPS (CX)(R8*4), Y0, Y1
+	VMASKMOVPS (R9)(R8*4), Y0, Y2
+	LEAQ       (DX)(DI*1), R9
+	VMASKMOVPS (DX)(R8*4), Y0, Y3
+	VMASKMOVPS (R9)(R8*4), Y0, Y4
+	VMINPS     Y2, Y1, Y5
+	VMINPS     Y1, Y2, Y6
+	VORPS      Y6, Y5, Y5
+	VCMPPS     $0x03, Y2, Y1, Y6
+	VADDPS     Y2, Y1, Y1
+	VBLENDVPS  Y6, Y1, Y5, Y1
+	VMINPS     Y4, Y3, Y2
+	VMINPS     Y3, Y4, Y5
+	VORPS      Y5, Y2, Y2
+	VCMPPS     $0x03, Y4, Y3, Y5
+	VADDPS     Y4, Y3, Y3
+	VBLENDVPS  Y5, Y3, Y2, Y2
+	VMINPS     Y2, Y1, Y3
+	VMINPS     Y1, Y2, Y4
+	VORPS      Y4, Y3, Y3
+	VCMPPS     $0x03, Y2, Y1, Y4
+	VADDPS     Y2, Y1, Y1
+	VBLENDVPS  Y4, Y1, Y3, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R8*4)
+
+strip_done:
+	LEAQ (CX)(DI*2), CX
+	LEAQ (DX)(DI*2), DX
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  window
+
+end:
+	VZEROUPPER
+	RET
+
+// func pool2GradMax256(dTop *float32, dBottom *float32, top *float32, bottom *float32, grad *float32, n int, windows int) (nan int)
+// Requires: AVX
+TEXT ·pool2GradMax256(SB), NOSPLIT, $0-64
+	MOVQ    dTop+0(FP), AX
+	MOVQ    dBottom+8(FP), CX
+	MOVQ    top+16(FP), DX
+	MOVQ    bottom+24(FP), BX
+	MOVQ    grad+32(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	MOVQ    n+40(FP), DI
+	MOVQ    windows+48(FP), R8
+	MOVQ    DI, R9
+	ANDQ    $0x07, R9
+	LEAQ    firstLanes<>+0(SB), R10
+	MOVQ    $0x00000008, R11
+	SUBQ    R9, R11
+	VMOVUPS (R10)(R11*4), Y2
+	MOVQ    DI, R9
+	SHLQ    $0x02, R9
+	TESTQ   R8, R8
+	JLE     end
+
+window:
+	XORQ R10, R10
+	MOVQ DI, R11
+	ANDQ $-8, R11
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (DX)(R9*1), R12
+	VMOVUPS   (DX)(R10*4), Y3
+	VMOVUPS   (R12)(R10*4), Y4
+	LEAQ      (BX)(R9*1), R12
+	VMOVUPS   (BX)(R10*4), Y5
+	VMOVUPS   (R12)(R10*4), Y6
+	VMAXPS    Y4, Y3, Y7
+	VMAXPS    Y6, Y5, Y8
+	VMAXPS    Y8, Y7, Y7
+	VCMPPS    $0x00, Y7, Y3, Y8
+	VCMPPS    $0x00, Y7, Y4, Y9
+	VCMPPS    $0x00, Y7, Y5, Y7
+	VCMPPS    $0x03, Y4, Y3, Y3
+	VORPS     Y3, Y0, Y0
+	VCMPPS    $0x03, Y6, Y5, Y3
+	VORPS     Y3, Y0, Y0
+	VMOVUPS   (SI)(R10*4), Y3
+	LEAQ      (AX)(R9*1), R12
+	VBLENDVPS Y8, Y3, Y1, Y4
+	VMOVUPS   Y4, (AX)(R10*4)
+	VBLENDVPS Y8, Y1, Y3, Y3
+	VBLENDVPS Y9, Y3, Y1, Y4
+	VMOVUPS   Y4, (R12)(R10*4)
+	VBLENDVPS Y9, Y1, Y3, Y3
+	LEAQ      (CX)(R9*1), R12
+	VBLENDVPS Y7, Y3, Y1, Y4
+	VMOVUPS   Y4, (CX)(R10*4)
+	VBLENDVPS Y7, Y1, Y3, Y3
+	VMOVUPS   Y3, (R12)(R10*4)
+	ADDQ      $0x08, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R10, DI
+	JGE        strip_done
+	LEAQ       (DX)(R9*1), R11
+	VMASKMOVPS (DX)(R10*4), Y2, Y3
+	VMASKMOVPS (R11)(R10*4), Y2, Y4
+	LEAQ       (BX)(R9*1), R11
+	VMASKMOVPS (BX)(R10*4), Y2, Y5
+	VMASKMOVPS (R11)(R10*4), Y2, Y6
+	VMAXPS     Y4, Y3, Y7
+	VMAXPS     Y6, Y5, Y8
+	VMAXPS     Y8, Y7, Y7
+	VCMPPS     $0x00, Y7, Y3, Y8
+	VCMPPS     $0x00, Y7, Y4, Y9
+	VCMPPS     $0x00, Y7, Y5, Y7
+	VCMPPS     $0x03, Y4, Y3, Y3
+	VORPS      Y3, Y0, Y0
+	VCMPPS     $0x03, Y6, Y5, Y3
+	VORPS      Y3, Y0, Y0
+	VMASKMOVPS (SI)(R10*4), Y2, Y3
+	LEAQ       (AX)(R9*1), R11
+	VBLENDVPS  Y8, Y3, Y1, Y4
+	VMASKMOVPS Y4, Y2, (AX)(R10*4)
+	VBLENDVPS  Y8, Y1, Y3, Y3
+	VBLENDVPS  Y9, Y3, Y1, Y4
+	VMASKMOVPS Y4, Y2, (R11)(R10*4)
+	VBLENDVPS  Y9, Y1, Y3, Y3
+	LEAQ       (CX)(R9*1), R11
+	VBLENDVPS  Y7, Y3, Y1, Y4
+	VMASKMOVPS Y4, Y2, (CX)(R10*4)
+	VBLENDVPS  Y7, Y1, Y3, Y3
+	VMASKMOVPS Y3, Y2, (R11)(R10*4)
+
+strip_done:
+	LEAQ (DX)(R9*2), DX
+	LEAQ (BX)(R9*2), BX
+	LEAQ (AX)(R9*2), AX
+	LEAQ (CX)(R9*2), CX
+	ADDQ R9, SI
+	DECQ R8
+	JNZ  window
+
+end:
+	VMOVMSKPS Y0, AX
+	MOVQ      AX, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func pool2GradMin256(dTop *float32, dBottom *float32, top *float32, bottom *float32, grad *float32, n int, windows int) (nan int)
+// Requires: AVX
+TEXT ·pool2GradMin256(SB), NOSPLIT, $0-64
+	MOVQ    dTop+0(FP), AX
+	MOVQ    dBottom+8(FP), CX
+	MOVQ    top+16(FP), DX
+	MOVQ    bottom+24(FP), BX
+	MOVQ    grad+32(FP), SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	MOVQ    n+40(FP), DI
+	MOVQ    windows+48(FP), R8
+	MOVQ    DI, R9
+	ANDQ    $0x07, R9
+	LEAQ    firstLanes<>+0(SB), R10
+	MOVQ    $0x00000008, R11
+	SUBQ    R9, R11
+	VMOVUPS (R10)(R11*4), Y2
+	MOVQ    DI, R9
+	SHLQ    $0x02, R9
+	TESTQ   R8, R8
+	JLE     end
+
+window:
+	XORQ R10, R10
+	MOVQ DI, R11
+	ANDQ $-8, R11
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (DX)(R9*1), R12
+	VMOVUPS   (DX)(R10*4), Y3
+	VMOVUPS   (R12)(R10*4), Y4
+	LEAQ      (BX)(R9*1), R12
+	VMOVUPS   (BX)(R10*4), Y5
+	VMOVUPS   (R12)(R10*4), Y6
+	VMINPS    Y4, Y3, Y7
+	VMINPS    Y6, Y5, Y8
+	VMINPS    Y8, Y7, Y7
+	VCMPPS    $0x00, Y7, Y3, Y8
+	VCMPPS    $0x00, Y7, Y4, Y9
+	VCMPPS    $0x00, Y7, Y5, Y7
+	VCMPPS    $0x03, Y4, Y3, Y3
+	VORPS     Y3, Y0, Y0
+	VCMPPS    $0x03, Y6, Y5, Y3
+	VORPS     Y3, Y0, Y0
+	VMOVUPS   (SI)(R10*4), Y3
+	LEAQ      (AX)(R9*1), R12
+	VBLENDVPS Y8, Y3, Y1, Y4
+	VMOVUPS   Y4, (AX)(R10*4)
+	VBLENDVPS Y8, Y1, Y3, Y3
+	VBLENDVPS Y9, Y3, Y1, Y4
+	VMOVUPS   Y4, (R12)(R10*4)
+	VBLENDVPS Y9, Y1, Y3, Y3
+	LEAQ      (CX)(R9*1), R12
+	VBLENDVPS Y7, Y3, Y1, Y4
+	VMOVUPS   Y4, (CX)(R10*4)
+	VBLENDVPS Y7, Y1, Y3, Y3
+	VMOVUPS   Y3, (R12)(R10*4)
+	ADDQ      $0x08, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R10, DI
+	JGE        strip_done
+	LEAQ       (DX)(R9*1), R11
+	VMASKMOVPS (DX)(R10*4), Y2, Y3
+	VMASKMOVPS (R11)(R10*4), Y2, Y4
+	LEAQ       (BX)(R9*1), R11
+	VMASKMOVPS (BX)(R10*4), Y2, Y5
+	VMASKMOVPS (R11)(R10*4), Y2, Y6
+	VMINPS     Y4, Y3, Y7
+	VMINPS     Y6, Y5, Y8
+	VMINPS     Y8, Y7, Y7
+	VCMPPS     $0x00, Y7, Y3, Y8
+	VCMPPS     $0x00, Y7, Y4, Y9
+	VCMPPS     $0x00, Y7, Y5, Y7
+	VCMPPS     $0x03, Y4, Y3, Y3
+	VORPS      Y3, Y0, Y0
+	VCMPPS     $0x03, Y6, Y5, Y3
+	VORPS      Y3, Y0, Y0
+	VMASKMOVPS (SI)(R10*4), Y2, Y3
+	LEAQ       (AX)(R9*1), R11
+	VBLENDVPS  Y8, Y3, Y1, Y4
+	VMASKMOVPS Y4, Y2, (AX)(R10*4)
+	VBLENDVPS  Y8, Y1, Y3, Y3
+	VBLENDVPS  Y9, Y3, Y1, Y4
+	VMASKMOVPS Y4, Y2, (R11)(R10*4)
+	VBLENDVPS  Y9, Y1, Y3, Y3
+	LEAQ       (CX)(R9*1), R11
+	VBLENDVPS  Y7, Y3, Y1, Y4
+	VMASKMOVPS Y4, Y2, (CX)(R10*4)
+	VBLENDVPS  Y7, Y1, Y3, Y3
+	VMASKMOVPS Y3, Y2, (R11)(R10*4)
+
+strip_done:
+	LEAQ (DX)(R9*2), DX
+	LEAQ (BX)(R9*2), BX
+	LEAQ (AX)(R9*2), AX
+	LEAQ (CX)(R9*2), CX
+	ADDQ R9, SI
+	DECQ R8
+	JNZ  window
+
+end:
+	VMOVMSKPS Y0, AX
+	MOVQ      AX, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func pool2PickMax256(dst *float32, top *float32, bottom *float32, pickTop *float32, pickBottom *float32, n int, windows int) (nan int)
+// Requires: AVX
+TEXT ·pool2PickMax256(SB), NOSPLIT, $0-64
+	MOVQ    dst+0(FP), AX
+	MOVQ    top+8(FP), CX
+	MOVQ    bottom+16(FP), DX
+	MOVQ    pickTop+24(FP), BX
+	MOVQ    pickBottom+32(FP), SI
+	VXORPS  Y0, Y0, Y0
+	MOVQ    n+40(FP), DI
+	MOVQ    windows+48(FP), R8
+	MOVQ    DI, R9
+	ANDQ    $0x07, R9
+	LEAQ    firstLanes<>+0(SB), R10
+	MOVQ    $0x00000008, R11
+	SUBQ    R9, R11
+	VMOVUPS (R10)(R11*4), Y1
+	MOVQ    DI, R9
+	SHLQ    $0x02, R9
+	TESTQ   R8, R8
+	JLE     end
+
+window:
+	XORQ R10, R10
+	MOVQ DI, R11
+	ANDQ $-8, R11
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (CX)(R9*1), R12
+	VMOVUPS   (CX)(R10*4), Y2
+	VMOVUPS   (R12)(R10*4), Y3
+	LEAQ      (DX)(R9*1), R12
+	VMOVUPS   (DX)(R10*4), Y4
+	VMOVUPS   (R12)(R10*4), Y5
+	VMAXPS    Y3, Y2, Y6
+	VMAXPS    Y5, Y4, Y7
+	VMAXPS    Y7, Y6, Y6
+	VCMPPS    $0x00, Y6, Y2, Y7
+	VCMPPS    $0x00, Y6, Y3, Y8
+	VCMPPS    $0x00, Y6, Y4, Y6
+	VCMPPS    $0x03, Y3, Y2, Y2
+	VORPS     Y2, Y0, Y0
+	VCMPPS    $0x03, Y5, Y4, Y2
+	VORPS     Y2, Y0, Y0
+	LEAQ      (BX)(R9*1), R12
+	VMOVUPS   (BX)(R10*4), Y2
+	VMOVUPS   (R12)(R10*4), Y3
+	LEAQ      (SI)(R9*1), R12
+	VMOVUPS   (SI)(R10*4), Y4
+	VMOVUPS   (R12)(R10*4), Y5
+	VBLENDVPS Y6, Y4, Y5, Y4
+	VBLENDVPS Y8, Y3, Y4, Y3
+	VBLENDVPS Y7, Y2, Y3, Y2
+	VMOVUPS   Y2, (AX)(R10*4)
+	ADDQ      $0x08, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R10, DI
+	JGE        strip_done
+	LEAQ       (CX)(R9*1), R11
+	VMASKMOVPS (CX)(R10*4), Y1, Y2
+	VMASKMOVPS (R11)(R10*4), Y1, Y3
+	LEAQ       (DX)(R9*1), R11
+	VMASKMOVPS (DX)(R10*4), Y1, Y4
+	VMASKMOVPS (R11)(R10*4), Y1, Y5
+	VMAXPS     Y3, Y2, Y6
+	VMAXPS     Y5, Y4, Y7
+	VMAXPS     Y7, Y6, Y6
+	VCMPPS     $0x00, Y6, Y2, Y7
+	VCMPPS     $0x00, Y6, Y3, Y8
+	VCMPPS     $0x00, Y6, Y4, Y6
+	VCMPPS     $0x03, Y3, Y2, Y2
+	VORPS      Y2, Y0, Y0
+	VCMPPS     $0x03, Y5, Y4, Y2
+	VORPS      Y2, Y0, Y0
+	LEAQ       (BX)(R9*1), R11
+	VMASKMOVPS (BX)(R10*4), Y1, Y2
+	VMASKMOVPS (R11)(R10*4), Y1, Y3
+	LEAQ       (SI)(R9*1), R11
+	VMASKMOVPS (SI)(R10*4), Y1, Y4
+	VMASKMOVPS (R11)(R10*4), Y1, Y5
+	VBLENDVPS  Y6, Y4, Y5, Y4
+	VBLENDVPS  Y8, Y3, Y4, Y3
+	VBLENDVPS  Y7, Y2, Y3, Y2
+	VMASKMOVPS Y2, Y1, (AX)(R10*4)
+
+strip_done:
+	LEAQ (CX)(R9*2), CX
+	LEAQ (DX)(R9*2), DX
+	LEAQ (BX)(R9*2), BX
+	LEAQ (SI)(R9*2), SI
+	ADDQ R9, AX
+	DECQ R8
+	JNZ  window
+
+end:
+	VMOVMSKPS Y0, AX
+	MOVQ      AX, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func pool2PickMin256(dst *float32, top *float32, bottom *float32, pickTop *float32, pickBottom *float32, n int, windows int) (nan int)
+// Requires: AVX
+TEXT ·pool2PickMin256(SB), NOSPLIT, $0-64
+	MOVQ    dst+0(FP), AX
+	MOVQ    top+8(FP), CX
+	MOVQ    bottom+16(FP), DX
+	MOVQ    pickTop+24(FP), BX
+	MOVQ    pickBottom+32(FP), SI
+	VXORPS  Y0, Y0, Y0
+	MOVQ    n+40(FP), DI
+	MOVQ    windows+48(FP), R8
+	MOVQ    DI, R9
+	ANDQ    $0x07, R9
+	LEAQ    firstLanes<>+0(SB), R10
+	MOVQ    $0x00000008, R11
+	SUBQ    R9, R11
+	VMOVUPS (R10)(R11*4), Y1
+	MOVQ    DI, R9
+	SHLQ    $0x02, R9
+	TESTQ   R8, R8
+	JLE     end
+
+window:
+	XORQ R10, R10
+	MOVQ DI, R11
+	ANDQ $-8, R11
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (CX)(R9*1), R12
+	VMOVUPS   (CX)(R10*4), Y2
+	VMOVUPS   (R12)(R10*4), Y3
+	LEAQ      (DX)(R9*1), R12
+	VMOVUPS   (DX)(R10*4), Y4
+	VMOVUPS   (R12)(R10*4), Y5
+	VMINPS    Y3, Y2, Y6
+	VMINPS    Y5, Y4, Y7
+	VMINPS    Y7, Y6, Y6
+	VCMPPS    $0x00, Y6, Y2, Y7
+	VCMPPS    $0x00, Y6, Y3, Y8
+	VCMPPS    $0x00, Y6, Y4, Y6
+	VCMPPS    $0x03, Y3, Y2, Y2
+	VORPS     Y2, Y0, Y0
+	VCMPPS    $0x03, Y5, Y4, Y2
+	VORPS     Y2, Y0, Y0
+	LEAQ      (BX)(R9*1), R12
+	VMOVUPS   (BX)(R10*4), Y2
+	VMOVUPS   (R12)(R10*4), Y3
+	LEAQ      (SI)(R9*1), R12
+	VMOVUPS   (SI)(R10*4), Y4
+	VMOVUPS   (R12)(R10*4), Y5
+	VBLENDVPS Y6, Y4, Y5, Y4
+	VBLENDVPS Y8, Y3, Y4, Y3
+	VBLENDVPS Y7, Y2, Y3, Y2
+	VMOVUPS   Y2, (AX)(R10*4)
+	ADDQ      $0x08, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ       R10, DI
+	JGE        strip_done
+	LEAQ       (CX)(R9*1), R11
+	VMASKMOVPS (CX)(R10*4), Y1, Y2
+	VMASKMOVPS (R11)(R10*4), Y1, Y3
+	LEAQ       (DX)(R9*1), R11
+	VMASKMOVPS (DX)(R10*4), Y1, Y4
+	VMASKMOVPS (R11)(R10*4), Y1, Y5
+	VMINPS     Y3, Y2, Y6
+	VMINPS     Y5, Y4, Y7
+	VMINPS     Y7, Y6, Y6
+	VCMPPS     $0x00, Y6, Y2, Y7
+	VCMPPS     $0x00, Y6, Y3, Y8
+	VCMPPS     $0x00, Y6, Y4, Y6
+	VCMPPS     $0x03, Y3, Y2, Y2
+	VORPS      Y2, Y0, Y0
+	VCMPPS     $0x03, Y5, Y4, Y2
+	VORPS      Y2, Y0, Y0
+	LEAQ       (BX)(R9*1), R11
+	VMASKMOVPS (BX)(R10*4), Y1, Y2
+	VMASKMOVPS (R11)(R10*4), Y1, Y3
+	LEAQ       (SI)(R9*1), R11
+	VMASKMOVPS (SI)(R10*4), Y1, Y4
+	VMASKMOVPS (R11)(R10*4), Y1, Y5
+	VBLENDVPS  Y6, Y4, Y5, Y4
+	VBLENDVPS  Y8, Y3, Y4, Y3
+	VBLENDVPS  Y7, Y2, Y3, Y2
+	VMASKMOVPS Y2, Y1, (AX)(R10*4)
+
+strip_done:
+	LEAQ (CX)(R9*2), CX
+	LEAQ (DX)(R9*2), DX
+	LEAQ (BX)(R9*2), BX
+	LEAQ (SI)(R9*2), SI
+	ADDQ R9, AX
+	DECQ R8
+	JNZ  window
+
+end:
+	VMOVMSKPS Y0, AX
+	MOVQ      AX, nan+56(FP)
+	VZEROUPPER
+	RET
+
 // func prefetch256(mem *byte, lines int)
 // Requires: MMX+
 TEXT ·prefetch256(SB), NOSPLIT, $0-16

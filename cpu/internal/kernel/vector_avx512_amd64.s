@@ -6342,3 +6342,623 @@ vector:
 	JNZ         vector
 	VZEROUPPER
 	RET
+
+// func pool2Max512(dst *float32, top *float32, bottom *float32, n int, windows int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·pool2Max512(SB), NOSPLIT, $0-40
+	MOVQ  dst+0(FP), AX
+	MOVQ  top+8(FP), CX
+	MOVQ  bottom+16(FP), DX
+	MOVQ  n+24(FP), BX
+	MOVQ  windows+32(FP), SI
+	MOVQ  BX, DI
+	ANDQ  $0x0f, DI
+	XORQ  R8, R8
+	BTSQ  DI, R8
+	DECQ  R8
+	KMOVW R8, K1
+	MOVQ  BX, DI
+	SHLQ  $0x02, DI
+	TESTQ SI, SI
+	JLE   end
+
+window:
+	XORQ R8, R8
+	MOVQ BX, R9
+	ANDQ $-16, R9
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (CX)(DI*1), R10
+	VMOVUPS   (CX)(R8*4), Z0
+	VMOVUPS   (R10)(R8*4), Z1
+	LEAQ      (DX)(DI*1), R10
+	VMOVUPS   (DX)(R8*4), Z2
+	VMOVUPS   (R10)(R8*4), Z3
+	VMAXPS    Z1, Z0, Z4
+	VMAXPS    Z0, Z1, Z5
+	VANDPS    Z5, Z4, Z4
+	VCMPPS    $0x03, Z1, Z0, K2
+	VADDPS    Z1, Z0, Z0
+	VBLENDMPS Z0, Z4, K2, Z6
+	VMAXPS    Z3, Z2, Z0
+	VMAXPS    Z2, Z3, Z1
+	VANDPS    Z1, Z0, Z0
+	VCMPPS    $0x03, Z3, Z2, K2
+	VADDPS    Z3, Z2, Z1
+	VBLENDMPS Z1, Z0, K2, Z7
+	VMAXPS    Z7, Z6, Z0
+	VMAXPS    Z6, Z7, Z1
+	VANDPS    Z1, Z0, Z0
+	VCMPPS    $0x03, Z7, Z6, K2
+	VADDPS    Z7, Z6, Z1
+	VBLENDMPS Z1, Z0, K2, Z8
+	VMOVUPS   Z8, (AX)(R8*4)
+	ADDQ      $0x10, R8
+	CMPQ      R8, R9
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ      R8, BX
+	JGE       strip_done
+	LEAQ      (CX)(DI*1), R9
+	VMOVUPS.Z (CX)(R8*4), K1, Z0
+	VMOVUPS.Z (R9)(R8*4), K1, Z1
+	LEAQ      (DX)(DI*1), R9
+	VMOVUPS.Z (DX)(R8*4), K1, Z2
+	VMOVUPS.Z (R9)(R8*4), K1, Z3
+	VMAXPS    Z1, Z0, Z4
+	VMAXPS    Z0, Z1, Z5
+	VANDPS    Z5, Z4, Z4
+	VCMPPS    $0x03, Z1, Z0, K2
+	VADDPS    Z1, Z0, Z0
+	VBLENDMPS Z0, Z4, K2, Z9
+	VMAXPS    Z3, Z2, Z0
+	VMAXPS    Z2, Z3, Z1
+	VANDPS    Z1, Z0, Z0
+	VCMPPS    $0x03, Z3, Z2, K2
+	VADDPS    Z3, Z2, Z1
+	VBLENDMPS Z1, Z0, K2, Z10
+	VMAXPS    Z10, Z9, Z0
+	VMAXPS    Z9, Z10, Z1
+	VANDPS    Z1, Z0, Z0
+	VCMPPS    $0x03, Z10, Z9, K2
+	VADDPS    Z10, Z9, Z1
+	VBLENDMPS Z1, Z0, K2, Z11
+	VMOVUPS   Z11, K1, (AX)(R8*4)
+
+strip_done:
+	LEAQ (CX)(DI*2), CX
+	LEAQ (DX)(DI*2), DX
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  window
+
+end:
+	VZEROUPPER
+	RET
+
+// func pool2Min512(dst *float32, top *float32, bottom *float32, n int, windows int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·pool2Min512(SB), NOSPLIT, $0-40
+	MOVQ  dst+0(FP), AX
+	MOVQ  top+8(FP), CX
+	MOVQ  bottom+16(FP), DX
+	MOVQ  n+24(FP), BX
+	MOVQ  windows+32(FP), SI
+	MOVQ  BX, DI
+	ANDQ  $0x0f, DI
+	XORQ  R8, R8
+	BTSQ  DI, R8
+	DECQ  R8
+	KMOVW R8, K1
+	MOVQ  BX, DI
+	SHLQ  $0x02, DI
+	TESTQ SI, SI
+	JLE   end
+
+window:
+	XORQ R8, R8
+	MOVQ BX, R9
+	ANDQ $-16, R9
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (CX)(DI*1), R10
+	VMOVUPS   (CX)(R8*4), Z0
+	VMOVUPS   (R10)(R8*4), Z1
+	LEAQ      (DX)(DI*1), R10
+	VMOVUPS   (DX)(R8*4), Z2
+	VMOVUPS   (R10)(R8*4), Z3
+	VMINPS    Z1, Z0, Z4
+	VMINPS    Z0, Z1, Z5
+	VORPS     Z5, Z4, Z4
+	VCMPPS    $0x03, Z1, Z0, K2
+	VADDPS    Z1, Z0, Z0
+	VBLENDMPS Z0, Z4, K2, Z6
+	VMINPS    Z3, Z2, Z0
+	VMINPS    Z2, Z3, Z1
+	VORPS     Z1, Z0, Z0
+	VCMPPS    $0x03, Z3, Z2, K2
+	VADDPS    Z3, Z2, Z1
+	VBLENDMPS Z1, Z0, K2, Z7
+	VMINPS    Z7, Z6, Z0
+	VMINPS    Z6, Z7, Z1
+	VORPS     Z1, Z0, Z0
+	VCMPPS    $0x03, Z7, Z6, K2
+	VADDPS    Z7, Z6, Z1
+	VBLENDMPS Z1, Z0, K2, Z8
+	VMOVUPS   Z8, (AX)(R8*4)
+	ADDQ      $0x10, R8
+	CMPQ      R8, R9
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ      R8, BX
+	JGE       strip_done
+	LEAQ      (CX)(DI*1), R9
+	VMOVUPS.Z (CX)(R8*4), K1, Z0
+	VMOVUPS.Z (R9)(R8*4), K1, Z1
+	LEAQ      (DX)(DI*1), R9
+	VMOVUPS.Z (DX)(R8*4), K1, Z2
+	VMOVUPS.Z (R9)(R8*4), K1, Z3
+	VMINPS    Z1, Z0, Z4
+	VMINPS    Z0, Z1, Z5
+	VORPS     Z5, Z4, Z4
+	VCMPPS    $0x03, Z1, Z0, K2
+	VADDPS    Z1, Z0, Z0
+	VBLENDMPS Z0, Z4, K2, Z9
+	VMINPS    Z3, Z2, Z0
+	VMINPS    Z2, Z3, Z1
+	VORPS     Z1, Z0, Z0
+	VCMPPS    $0x03, Z3, Z2, K2
+	VADDPS    Z3, Z2, Z1
+	VBLENDMPS Z1, Z0, K2, Z10
+	VMINPS    Z10, Z9, Z0
+	VMINPS    Z9, Z10, Z1
+	VORPS     Z1, Z0, Z0
+	VCMPPS    $0x03, Z10, Z9, K2
+	VADDPS    Z10, Z9, Z1
+	VBLENDMPS Z1, Z0, K2, Z11
+	VMOVUPS   Z11, K1, (AX)(R8*4)
+
+strip_done:
+	LEAQ (CX)(DI*2), CX
+	LEAQ (DX)(DI*2), DX
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  window
+
+end:
+	VZEROUPPER
+	RET
+
+// func pool2GradMax512(dTop *float32, dBottom *float32, top *float32, bottom *float32, grad *float32, n int, windows int) (nan int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·pool2GradMax512(SB), NOSPLIT, $0-64
+	MOVQ   dTop+0(FP), AX
+	MOVQ   dBottom+8(FP), CX
+	MOVQ   top+16(FP), DX
+	MOVQ   bottom+24(FP), BX
+	MOVQ   grad+32(FP), SI
+	KXORW  K2, K2, K2
+	VXORPS Z0, Z0, Z0
+	MOVQ   n+40(FP), DI
+	MOVQ   windows+48(FP), R8
+	MOVQ   DI, R9
+	ANDQ   $0x0f, R9
+	XORQ   R10, R10
+	BTSQ   R9, R10
+	DECQ   R10
+	KMOVW  R10, K1
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+	TESTQ  R8, R8
+	JLE    end
+
+window:
+	XORQ R10, R10
+	MOVQ DI, R11
+	ANDQ $-16, R11
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (DX)(R9*1), R12
+	VMOVUPS   (DX)(R10*4), Z1
+	VMOVUPS   (R12)(R10*4), Z2
+	LEAQ      (BX)(R9*1), R12
+	VMOVUPS   (BX)(R10*4), Z3
+	VMOVUPS   (R12)(R10*4), Z4
+	VMAXPS    Z2, Z1, Z5
+	VMAXPS    Z4, Z3, Z6
+	VMAXPS    Z6, Z5, Z5
+	VCMPPS    $0x00, Z5, Z1, K3
+	VCMPPS    $0x00, Z5, Z2, K4
+	VCMPPS    $0x00, Z5, Z3, K5
+	VCMPPS    $0x03, Z2, Z1, K6
+	KORW      K6, K2, K2
+	VCMPPS    $0x03, Z4, Z3, K6
+	KORW      K6, K2, K2
+	VMOVUPS   (SI)(R10*4), Z1
+	LEAQ      (AX)(R9*1), R12
+	VBLENDMPS Z1, Z0, K3, Z7
+	VMOVUPS   Z7, (AX)(R10*4)
+	VBLENDMPS Z0, Z1, K3, Z8
+	VBLENDMPS Z8, Z0, K4, Z9
+	VMOVUPS   Z9, (R12)(R10*4)
+	VBLENDMPS Z0, Z8, K4, Z10
+	LEAQ      (CX)(R9*1), R12
+	VBLENDMPS Z10, Z0, K5, Z11
+	VMOVUPS   Z11, (CX)(R10*4)
+	VBLENDMPS Z0, Z10, K5, Z12
+	VMOVUPS   Z12, (R12)(R10*4)
+	ADDQ      $0x10, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ      R10, DI
+	JGE       strip_done
+	LEAQ      (DX)(R9*1), R11
+	VMOVUPS.Z (DX)(R10*4), K1, Z1
+	VMOVUPS.Z (R11)(R10*4), K1, Z2
+	LEAQ      (BX)(R9*1), R11
+	VMOVUPS.Z (BX)(R10*4), K1, Z3
+	VMOVUPS.Z (R11)(R10*4), K1, Z4
+	VMAXPS    Z2, Z1, Z5
+	VMAXPS    Z4, Z3, Z6
+	VMAXPS    Z6, Z5, Z5
+	VCMPPS    $0x00, Z5, Z1, K3
+	VCMPPS    $0x00, Z5, Z2, K4
+	VCMPPS    $0x00, Z5, Z3, K5
+	VCMPPS    $0x03, Z2, Z1, K6
+	KORW      K6, K2, K2
+	VCMPPS    $0x03, Z4, Z3, K6
+	KORW      K6, K2, K2
+	VMOVUPS.Z (SI)(R10*4), K1, Z1
+	LEAQ      (AX)(R9*1), R11
+	VBLENDMPS Z1, Z0, K3, Z13
+	VMOVUPS   Z13, K1, (AX)(R10*4)
+	VBLENDMPS Z0, Z1, K3, Z14
+	VBLENDMPS Z14, Z0, K4, Z15
+	VMOVUPS   Z15, K1, (R11)(R10*4)
+	VBLENDMPS Z0, Z14, K4, Z16
+	LEAQ      (CX)(R9*1), R11
+	VBLENDMPS Z16, Z0, K5, Z17
+	VMOVUPS   Z17, K1, (CX)(R10*4)
+	VBLENDMPS Z0, Z16, K5, Z18
+	VMOVUPS   Z18, K1, (R11)(R10*4)
+
+strip_done:
+	LEAQ (DX)(R9*2), DX
+	LEAQ (BX)(R9*2), BX
+	LEAQ (AX)(R9*2), AX
+	LEAQ (CX)(R9*2), CX
+	ADDQ R9, SI
+	DECQ R8
+	JNZ  window
+
+end:
+	KMOVW K2, AX
+	MOVQ  AX, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func pool2GradMin512(dTop *float32, dBottom *float32, top *float32, bottom *float32, grad *float32, n int, windows int) (nan int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·pool2GradMin512(SB), NOSPLIT, $0-64
+	MOVQ   dTop+0(FP), AX
+	MOVQ   dBottom+8(FP), CX
+	MOVQ   top+16(FP), DX
+	MOVQ   bottom+24(FP), BX
+	MOVQ   grad+32(FP), SI
+	KXORW  K2, K2, K2
+	VXORPS Z0, Z0, Z0
+	MOVQ   n+40(FP), DI
+	MOVQ   windows+48(FP), R8
+	MOVQ   DI, R9
+	ANDQ   $0x0f, R9
+	XORQ   R10, R10
+	BTSQ   R9, R10
+	DECQ   R10
+	KMOVW  R10, K1
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+	TESTQ  R8, R8
+	JLE    end
+
+window:
+	XORQ R10, R10
+	MOVQ DI, R11
+	ANDQ $-16, R11
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (DX)(R9*1), R12
+	VMOVUPS   (DX)(R10*4), Z1
+	VMOVUPS   (R12)(R10*4), Z2
+	LEAQ      (BX)(R9*1), R12
+	VMOVUPS   (BX)(R10*4), Z3
+	VMOVUPS   (R12)(R10*4), Z4
+	VMINPS    Z2, Z1, Z5
+	VMINPS    Z4, Z3, Z6
+	VMINPS    Z6, Z5, Z5
+	VCMPPS    $0x00, Z5, Z1, K3
+	VCMPPS    $0x00, Z5, Z2, K4
+	VCMPPS    $0x00, Z5, Z3, K5
+	VCMPPS    $0x03, Z2, Z1, K6
+	KORW      K6, K2, K2
+	VCMPPS    $0x03, Z4, Z3, K6
+	KORW      K6, K2, K2
+	VMOVUPS   (SI)(R10*4), Z1
+	LEAQ      (AX)(R9*1), R12
+	VBLENDMPS Z1, Z0, K3, Z7
+	VMOVUPS   Z7, (AX)(R10*4)
+	VBLENDMPS Z0, Z1, K3, Z8
+	VBLENDMPS Z8, Z0, K4, Z9
+	VMOVUPS   Z9, (R12)(R10*4)
+	VBLENDMPS Z0, Z8, K4, Z10
+	LEAQ      (CX)(R9*1), R12
+	VBLENDMPS Z10, Z0, K5, Z11
+	VMOVUPS   Z11, (CX)(R10*4)
+	VBLENDMPS Z0, Z10, K5, Z12
+	VMOVUPS   Z12, (R12)(R10*4)
+	ADDQ      $0x10, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ      R10, DI
+	JGE       strip_done
+	LEAQ      (DX)(R9*1), R11
+	VMOVUPS.Z (DX)(R10*4), K1, Z1
+	VMOVUPS.Z (R11)(R10*4), K1, Z2
+	LEAQ      (BX)(R9*1), R11
+	VMOVUPS.Z (BX)(R10*4), K1, Z3
+	VMOVUPS.Z (R11)(R10*4), K1, Z4
+	VMINPS    Z2, Z1, Z5
+	VMINPS    Z4, Z3, Z6
+	VMINPS    Z6, Z5, Z5
+	VCMPPS    $0x00, Z5, Z1, K3
+	VCMPPS    $0x00, Z5, Z2, K4
+	VCMPPS    $0x00, Z5, Z3, K5
+	VCMPPS    $0x03, Z2, Z1, K6
+	KORW      K6, K2, K2
+	VCMPPS    $0x03, Z4, Z3, K6
+	KORW      K6, K2, K2
+	VMOVUPS.Z (SI)(R10*4), K1, Z1
+	LEAQ      (AX)(R9*1), R11
+	VBLENDMPS Z1, Z0, K3, Z13
+	VMOVUPS   Z13, K1, (AX)(R10*4)
+	VBLENDMPS Z0, Z1, K3, Z14
+	VBLENDMPS Z14, Z0, K4, Z15
+	VMOVUPS   Z15, K1, (R11)(R10*4)
+	VBLENDMPS Z0, Z14, K4, Z16
+	LEAQ      (CX)(R9*1), R11
+	VBLENDMPS Z16, Z0, K5, Z17
+	VMOVUPS   Z17, K1, (CX)(R10*4)
+	VBLENDMPS Z0, Z16, K5, Z18
+	VMOVUPS   Z18, K1, (R11)(R10*4)
+
+strip_done:
+	LEAQ (DX)(R9*2), DX
+	LEAQ (BX)(R9*2), BX
+	LEAQ (AX)(R9*2), AX
+	LEAQ (CX)(R9*2), CX
+	ADDQ R9, SI
+	DECQ R8
+	JNZ  window
+
+end:
+	KMOVW K2, AX
+	MOVQ  AX, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func pool2PickMax512(dst *float32, top *float32, bottom *float32, pickTop *float32, pickBottom *float32, n int, windows int) (nan int)
+// Requires: AVX, AVX512F
+TEXT ·pool2PickMax512(SB), NOSPLIT, $0-64
+	MOVQ  dst+0(FP), AX
+	MOVQ  top+8(FP), CX
+	MOVQ  bottom+16(FP), DX
+	MOVQ  pickTop+24(FP), BX
+	MOVQ  pickBottom+32(FP), SI
+	KXORW K2, K2, K2
+	MOVQ  n+40(FP), DI
+	MOVQ  windows+48(FP), R8
+	MOVQ  DI, R9
+	ANDQ  $0x0f, R9
+	XORQ  R10, R10
+	BTSQ  R9, R10
+	DECQ  R10
+	KMOVW R10, K1
+	MOVQ  DI, R9
+	SHLQ  $0x02, R9
+	TESTQ R8, R8
+	JLE   end
+
+window:
+	XORQ R10, R10
+	MOVQ DI, R11
+	ANDQ $-16, R11
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (CX)(R9*1), R12
+	VMOVUPS   (CX)(R10*4), Z0
+	VMOVUPS   (R12)(R10*4), Z1
+	LEAQ      (DX)(R9*1), R12
+	VMOVUPS   (DX)(R10*4), Z2
+	VMOVUPS   (R12)(R10*4), Z3
+	VMAXPS    Z1, Z0, Z4
+	VMAXPS    Z3, Z2, Z5
+	VMAXPS    Z5, Z4, Z4
+	VCMPPS    $0x00, Z4, Z0, K3
+	VCMPPS    $0x00, Z4, Z1, K4
+	VCMPPS    $0x00, Z4, Z2, K5
+	VCMPPS    $0x03, Z1, Z0, K6
+	KORW      K6, K2, K2
+	VCMPPS    $0x03, Z3, Z2, K6
+	KORW      K6, K2, K2
+	LEAQ      (BX)(R9*1), R12
+	VMOVUPS   (BX)(R10*4), Z0
+	VMOVUPS   (R12)(R10*4), Z1
+	LEAQ      (SI)(R9*1), R12
+	VMOVUPS   (SI)(R10*4), Z2
+	VMOVUPS   (R12)(R10*4), Z3
+	VBLENDMPS Z2, Z3, K5, Z6
+	VBLENDMPS Z1, Z6, K4, Z7
+	VBLENDMPS Z0, Z7, K3, Z8
+	VMOVUPS   Z8, (AX)(R10*4)
+	ADDQ      $0x10, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ      R10, DI
+	JGE       strip_done
+	LEAQ      (CX)(R9*1), R11
+	VMOVUPS.Z (CX)(R10*4), K1, Z0
+	VMOVUPS.Z (R11)(R10*4), K1, Z1
+	LEAQ      (DX)(R9*1), R11
+	VMOVUPS.Z (DX)(R10*4), K1, Z2
+	VMOVUPS.Z (R11)(R10*4), K1, Z3
+	VMAXPS    Z1, Z0, Z4
+	VMAXPS    Z3, Z2, Z5
+	VMAXPS    Z5, Z4, Z4
+	VCMPPS    $0x00, Z4, Z0, K3
+	VCMPPS    $0x00, Z4, Z1, K4
+	VCMPPS    $0x00, Z4, Z2, K5
+	VCMPPS    $0x03, Z1, Z0, K6
+	KORW      K6, K2, K2
+	VCMPPS    $0x03, Z3, Z2, K6
+	KORW      K6, K2, K2
+	LEAQ      (BX)(R9*1), R11
+	VMOVUPS.Z (BX)(R10*4), K1, Z0
+	VMOVUPS.Z (R11)(R10*4), K1, Z1
+	LEAQ      (SI)(R9*1), R11
+	VMOVUPS.Z (SI)(R10*4), K1, Z2
+	VMOVUPS.Z (R11)(R10*4), K1, Z3
+	VBLENDMPS Z2, Z3, K5, Z9
+	VBLENDMPS Z1, Z9, K4, Z10
+	VBLENDMPS Z0, Z10, K3, Z11
+	VMOVUPS   Z11, K1, (AX)(R10*4)
+
+strip_done:
+	LEAQ (CX)(R9*2), CX
+	LEAQ (DX)(R9*2), DX
+	LEAQ (BX)(R9*2), BX
+	LEAQ (SI)(R9*2), SI
+	ADDQ R9, AX
+	DECQ R8
+	JNZ  window
+
+end:
+	KMOVW K2, AX
+	MOVQ  AX, nan+56(FP)
+	VZEROUPPER
+	RET
+
+// func pool2PickMin512(dst *float32, top *float32, bottom *float32, pickTop *float32, pickBottom *float32, n int, windows int) (nan int)
+// Requires: AVX, AVX512F
+TEXT ·pool2PickMin512(SB), NOSPLIT, $0-64
+	MOVQ  dst+0(FP), AX
+	MOVQ  top+8(FP), CX
+	MOVQ  bottom+16(FP), DX
+	MOVQ  pickTop+24(FP), BX
+	MOVQ  pickBottom+32(FP), SI
+	KXORW K2, K2, K2
+	MOVQ  n+40(FP), DI
+	MOVQ  windows+48(FP), R8
+	MOVQ  DI, R9
+	ANDQ  $0x0f, R9
+	XORQ  R10, R10
+	BTSQ  R9, R10
+	DECQ  R10
+	KMOVW R10, K1
+	MOVQ  DI, R9
+	SHLQ  $0x02, R9
+	TESTQ R8, R8
+	JLE   end
+
+window:
+	XORQ R10, R10
+	MOVQ DI, R11
+	ANDQ $-16, R11
+	JZ   strip_tail
+
+strip_loop:
+	LEAQ      (CX)(R9*1), R12
+	VMOVUPS   (CX)(R10*4), Z0
+	VMOVUPS   (R12)(R10*4), Z1
+	LEAQ      (DX)(R9*1), R12
+	VMOVUPS   (DX)(R10*4), Z2
+	VMOVUPS   (R12)(R10*4), Z3
+	VMINPS    Z1, Z0, Z4
+	VMINPS    Z3, Z2, Z5
+	VMINPS    Z5, Z4, Z4
+	VCMPPS    $0x00, Z4, Z0, K3
+	VCMPPS    $0x00, Z4, Z1, K4
+	VCMPPS    $0x00, Z4, Z2, K5
+	VCMPPS    $0x03, Z1, Z0, K6
+	KORW      K6, K2, K2
+	VCMPPS    $0x03, Z3, Z2, K6
+	KORW      K6, K2, K2
+	LEAQ      (BX)(R9*1), R12
+	VMOVUPS   (BX)(R10*4), Z0
+	VMOVUPS   (R12)(R10*4), Z1
+	LEAQ      (SI)(R9*1), R12
+	VMOVUPS   (SI)(R10*4), Z2
+	VMOVUPS   (R12)(R10*4), Z3
+	VBLENDMPS Z2, Z3, K5, Z6
+	VBLENDMPS Z1, Z6, K4, Z7
+	VBLENDMPS Z0, Z7, K3, Z8
+	VMOVUPS   Z8, (AX)(R10*4)
+	ADDQ      $0x10, R10
+	CMPQ      R10, R11
+	JLT       strip_loop
+
+strip_tail:
+	CMPQ      R10, DI
+	JGE       strip_done
+	LEAQ      (CX)(R9*1), R11
+	VMOVUPS.Z (CX)(R10*4), K1, Z0
+	VMOVUPS.Z (R11)(R10*4), K1, Z1
+	LEAQ      (DX)(R9*1), R11
+	VMOVUPS.Z (DX)(R10*4), K1, Z2
+	VMOVUPS.Z (R11)(R10*4), K1, Z3
+	VMINPS    Z1, Z0, Z4
+	VMINPS    Z3, Z2, Z5
+	VMINPS    Z5, Z4, Z4
+	VCMPPS    $0x00, Z4, Z0, K3
+	VCMPPS    $0x00, Z4, Z1, K4
+	VCMPPS    $0x00, Z4, Z2, K5
+	VCMPPS    $0x03, Z1, Z0, K6
+	KORW      K6, K2, K2
+	VCMPPS    $0x03, Z3, Z2, K6
+	KORW      K6, K2, K2
+	LEAQ      (BX)(R9*1), R11
+	VMOVUPS.Z (BX)(R10*4), K1, Z0
+	VMOVUPS.Z (R11)(R10*4), K1, Z1
+	LEAQ      (SI)(R9*1), R11
+	VMOVUPS.Z (SI)(R10*4), K1, Z2
+	VMOVUPS.Z (R11)(R10*4), K1, Z3
+	VBLENDMPS Z2, Z3, K5, Z9
+	VBLENDMPS Z1, Z9, K4, Z10
+	VBLENDMPS Z0, Z10, K3, Z11
+	VMOVUPS   Z11, K1, (AX)(R10*4)
+
+strip_done:
+	LEAQ (CX)(R9*2), CX
+	LEAQ (DX)(R9*2), DX
+	LEAQ (BX)(R9*2), BX
+	LEAQ (SI)(R9*2), SI
+	ADDQ R9, AX
+	DECQ R8
+	JNZ  window
+
+end:
+	KMOVW K2, AX
+	MOVQ  AX, nan+56(FP)
+	VZEROUPPER
+	RET

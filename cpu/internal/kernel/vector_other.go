@@ -37,3 +37,9 @@ func asmWinogradSpread(_, _ *float32, _, _, _, _, _ int) bool { return false }
 func asmWinogradTaps(_, _ *float32, _, _, _, _ int) bool { return false }
 
 func asmPrefetch(*byte, int) {}
+
+func asmPool2(_ BinaryOp, _, _, _ *float32, _, _ int) bool { return false }
+
+func asmPool2Grad(_ BinaryOp, _, _, _, _, _ *float32, _, _ int) (ok, done bool) { return false, false }
+
+func asmPool2Pick(_ BinaryOp, _, _, _, _, _ *float32, _, _ int) (ok, done bool) { return false, false }

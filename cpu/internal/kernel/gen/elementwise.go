@@ -21,6 +21,7 @@ func elementwise(wide bool) func(*build.Context, *strings.Builder) {
 		v.columns()
 		v.transpose()
 		v.winograd()
+		v.pools()
 		v.prefetch()
 	}
 }
