@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures datadropout and PyTorch side by side on the same processors: in turn, each network and phase in a process of its
-# own, several rounds, and prints medians and ratios. Needs a Python with PyTorch: PYTHON, by default /usr/bin/python3.
+# own, several rounds, and prints medians and ratios. Needs a Python with PyTorch and a fast BLAS (on Debian python3-torch and
+# libopenblas0; without the latter PyTorch's dense layers crawl): PYTHON, by default /usr/bin/python3.
 #   bench/compare.sh [rounds] > table
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,12 +13,23 @@ phases=${PHASES:-forward gradient step score hvp ggn}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 CGO_ENABLED=0 go build -o "$work/datadropout" ./cmd/datadropout
+go test -c -o "$work/kernel.test" ./cpu/internal/kernel
 
 # PyTorch at its best: all vector instructions, and an allocator that keeps its memory.
 torch() {
   OMP_NUM_THREADS=$threads ATEN_CPU_CAPABILITY=avx512 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1000000000000 \
     MALLOC_TOP_PAD_=268435456 "$python" -W ignore bench/peers/torch_bench.py --threads "$threads" "$@"
 }
+
+OMP_NUM_THREADS=$threads "$python" -W ignore - <<'PY'
+import time, torch
+a = torch.randn(1024, 1024)
+a @ a
+began = time.time()
+for _ in range(10): a @ a
+rate = 10 * 2 * 1024**3 / (time.time() - began) / 1e9
+if rate < 30: raise SystemExit(f"PyTorch's matrix product runs at {rate:.0f} GFLOP/s: it lacks a fast BLAS, and would be no opponent")
+PY
 
 for ((round = 1; round <= rounds; round++)); do
   for net in $nets; do
@@ -26,7 +38,15 @@ for ((round = 1; round <= rounds; round++)); do
       torch --net "$net" --phase "$phase" >> "$work/torch" || true
     done
   done
-  "$work/datadropout" bench --json --threads 1 --net cnn --phase step >> "$work/single"
+  for net in $nets; do
+    "$work/datadropout" bench --json --threads 1 --net "$net" --phase step >> "$work/single"
+    "$work/datadropout" bench --json --threads "$threads" --net "$net" --phase step >> "$work/all"
+  done
+  # A convolution of 64 to 64 channels and a matrix product, the convolution directly and by Winograd.
+  for winograd in off on; do
+    DATADROPOUT_CPU_WINOGRAD=$winograd GOMAXPROCS=$threads "$work/kernel.test" -test.run - \
+      -test.bench 'Conv/vgg40|Gemm/1024x1024x1024/NN' -test.benchtime 500ms | sed -n "s/^Benchmark/$winograd /p" >> "$work/kernels"
+  done
 done
 
 "$python" - "$work" "$rounds" <<'PY'
@@ -38,7 +58,7 @@ def read(name):
         r = json.loads(line)
         groups.setdefault((r['net'], r['phase']), []).append(r)
     return groups
-ours, torch, single = read('ours'), read('torch'), read('single')
+ours, torch = read('ours'), read('torch')
 median = lambda rs, key: statistics.median(r[key] for r in rs)
 some = next(iter(torch.values()))[0]
 first = next(iter(ours.values()))[0]
@@ -59,7 +79,21 @@ for key, rs in ours.items():
         ratio = f"{statistics.median(a['images_per_second'] / b['images_per_second'] for a, b in zip(rs, t)):.2f}"
         memory = f"{median(t, 'peak_memory_bytes') / 2**20:.0f}"
     print(f"| {key[0]} | {key[1]} | {rate:.0f} | {median(rs, 'gflops'):.0f} | {median(rs, 'gflops') / peak:.0%} | {cost} | {theirs} | {ratio} | {median(rs, 'peak_memory_bytes') / 2**20:.0f} | {memory} |")
-if ('cnn', 'step') in ours:
-    two, one = ours['cnn', 'step'], single['cnn', 'step']
-    print(f"\nScaling of the cnn step from 1 to {first['threads']} threads: {statistics.median(a['images_per_second'] / b['images_per_second'] for a, b in zip(two, one)):.2f}")
+single, both = read('single'), read('all')
+print(f"\nScaling of the step from 1 to {first['threads']} threads:", ', '.join(
+    f"{net} {statistics.median(a['images_per_second'] / b['images_per_second'] for a, b in zip(both[net, phase], rs)):.2f}"
+    for (net, phase), rs in single.items()))
+
+kernels = {}
+for line in open(f'{work}/kernels'):
+    way, name, *rest = line.split()
+    if 'GFLOP/s' in rest:
+        kernels.setdefault((way, name.rsplit('-', 1)[0]), []).append(float(rest[rest.index('GFLOP/s') - 1]))
+product = statistics.median(kernels['off', 'Gemm/1024x1024x1024/NN'])
+print(f'\nConvolution 3x3, 64 to 64 channels, 40x40, batch 32; the matrix product 1024x1024x1024 runs at {product:.0f} GFLOP/s\n')
+print('| way | direct GFLOP/s | of the matrix product | Winograd, effective |')
+print('|---|---|---|---|')
+for way in ('forward', 'data', 'weight'):
+    direct, winograd = (statistics.median(kernels[k, f'Conv/vgg40/64-64/{way}']) for k in ('off', 'on'))
+    print(f'| {way} | {direct:.0f} | {direct / product:.0%} | {winograd:.0f} |')
 PY
