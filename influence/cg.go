@@ -16,7 +16,8 @@ import (
 //
 // C the mean Gauss-Newton matrix J^T (d^2 l/dz^2) J (Schraudolph 2002; Martens, ICML 2010) or the mean Hessian over
 // HessianSamples training samples, lambda the recipe's weight decay plus the damping. The scores of all training
-// samples take one forward-mode pass.
+// samples take one forward-mode pass. With folds of the scoring set there is a system for each; they are solved side by
+// side, so that their curvature products share the forward pass.
 type conjugateGradient struct{ options Options }
 
 var _ Estimator = (*conjugateGradient)(nil)
@@ -35,31 +36,32 @@ func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func
 		return nil, err
 	}
 	defer d.close()
-	target, err := d.meanGradient(ctx, p.Score)
+	targets, err := d.targets(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if err := finite(target, "the gradient of the validation loss"); err != nil {
 		return nil, err
 	}
 	lambda := p.Recipe.WeightDecay + max(0, o.Damping)
-	s, solver, err := solve(func(v, out []float64) error {
-		if err := d.curvatureProduct(ctx, o.Curvature, sample, v, out); err != nil {
+	solutions, solvers, err := solveAll(func(v, out [][]float64) error {
+		if err := d.curvatureProducts(ctx, o.Curvature, sample, v, out); err != nil {
 			return err
 		}
-		floats.AddScaled(out, lambda, v)
+		for k := range out {
+			floats.AddScaled(out[k], lambda, v[k])
+		}
 		return nil
-	}, target, o.Tolerance, o.MaxIterations)
+	}, targets, o.Tolerance, o.MaxIterations)
 	if err != nil {
-		return nil, fmt.Errorf("conjugate gradients, iteration %d: %w", solver.Iterations, err)
+		return nil, fmt.Errorf("conjugate gradients: %w", err)
 	}
-	solver.Damping, solver.Samples = lambda, len(sample)
 	count.advance(len(p.Train))
-	delta, err := removalEffects(ctx, d, s)
+	scores, err := d.removalEffects(ctx, solutions)
 	if err != nil {
 		return nil, err
 	}
-	return &Scores{Delta: delta, Calibrated: true, Solver: solver}, nil
+	scores.Calibrated = true
+	scores.Solver = worst(solvers)
+	scores.Solver.Damping, scores.Solver.Samples = lambda, len(sample)
+	return scores, nil
 }
 
 // curvatureSample draws n of the positions, in ascending order; all of them where n is negative or more than there are.
@@ -82,14 +84,4 @@ func seeded(purpose string, seed uint64) *rand.Rand {
 	copy(key[:24], purpose)
 	binary.LittleEndian.PutUint64(key[24:], seed)
 	return rand.New(rand.NewChaCha8(key))
-}
-
-// removalEffects returns delta_i = grad l_i . s / n for all n training samples.
-func removalEffects(ctx context.Context, d *derivatives, s []float64) ([]float64, error) {
-	delta, err := d.directional(ctx, d.problem.Train, s)
-	if err != nil {
-		return nil, err
-	}
-	floats.Scale(1/float64(len(delta)), delta)
-	return delta, finite(delta, "the removal effects")
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/floats"
@@ -21,8 +23,7 @@ type derivatives struct {
 	batch   *train.Batch
 	// fixed holds the inputs that every graph has: theta [P], x, y, weights [batch], and the state [S] where there is one.
 	fixed     []any
-	direction *tensors.Tensor // [P]
-	scaled    []float32       // [P], the direction as the tensor takes it
+	direction *tensors.Tensor // [K, P] for the K directions of the last evaluation that had any
 	tick      func(samples int)
 	execs     map[string]*Exec
 }
@@ -39,10 +40,8 @@ func newDerivatives(p *Problem, tick func(samples int)) (*derivatives, error) {
 	n := len(p.Model.Theta)
 	d := &derivatives{
 		problem: p, tick: tick,
-		batch:     train.NewBatch(p.Source, min(size, max(len(p.Train), len(p.Score)))),
-		direction: tensors.FromFlatDataAndDimensions(make([]float32, n), n),
-		scaled:    make([]float32, n),
-		execs:     map[string]*Exec{},
+		batch: train.NewBatch(p.Source, min(size, max(len(p.Train), len(p.Score)))),
+		execs: map[string]*Exec{},
 	}
 	d.fixed = []any{tensors.FromFlatDataAndDimensions(p.Model.Theta, n), d.batch.X, d.batch.Y, d.batch.Weights}
 	if len(p.Model.State) > 0 {
@@ -56,9 +55,12 @@ func (d *derivatives) close() {
 	for _, e := range d.execs {
 		e.Finalize()
 	}
-	for _, t := range append(d.fixed, d.direction) {
-		// Freeing memory early is all this does; there is nothing to be done about a failure.
+	// Freeing memory early is all this does; there is nothing to be done about a failure.
+	for _, t := range d.fixed {
 		_ = t.(*tensors.Tensor).FinalizeAll()
+	}
+	if d.direction != nil {
+		_ = d.direction.FinalizeAll()
 	}
 }
 
@@ -93,26 +95,54 @@ func (d *derivatives) stateGradientGraph(in []*Node) []*Node {
 	return []*Node{net.Flatten(Gradient(e.sum, e.state...))}
 }
 
-// directionalGraph returns grad l_i . v for every sample, [batch]; v [P] is the last input.
+// directions cuts the last input of a graph, [K, P], into a node for every parameter of each of K directions.
+func (d *derivatives) directions(in []*Node) [][]*Node {
+	all := in[len(in)-1]
+	cut := make([][]*Node, all.Shape().Dimensions[0])
+	for k := range cut {
+		cut[k] = net.Unflatten(Reshape(Slice(all, AxisElem(k)), all.Shape().Dimensions[1]), d.problem.Net.Params)
+	}
+	return cut
+}
+
+// stack makes [K, n] of K vectors.
+func stack(vectors []*Node) *Node {
+	if len(vectors) == 1 {
+		return Reshape(vectors[0], 1, -1)
+	}
+	return Stack(vectors, 0)
+}
+
+// directionalGraph returns grad l_i . v for every sample and each of K directions, [K, batch]; they are the last input,
+// [K, P].
 func (d *derivatives) directionalGraph(in []*Node) []*Node {
 	e := d.evaluate(in)
-	v := net.Unflatten(in[len(in)-1], d.problem.Net.Params)
-	return tangent.Forward([]*Node{e.losses}, e.params, v)
+	var moved []*Node
+	for _, v := range d.directions(in) {
+		moved = append(moved, tangent.Forward([]*Node{e.losses}, e.params, v)[0])
+	}
+	return []*Node{stack(moved)}
 }
 
-// gaussNewtonGraph returns sum_i w_i J_i^T (d^2 l_i / dz^2) J_i v, [P], with J_i the Jacobian of the outputs z; v [P] is
-// the last input.
+// gaussNewtonGraph returns sum_i w_i J_i^T (d^2 l_i / dz^2) J_i v for K directions v, [K, P], with J_i the Jacobian of the
+// outputs z; the directions are the last input, [K, P].
 func (d *derivatives) gaussNewtonGraph(in []*Node) []*Node {
 	e := d.evaluate(in)
-	v := net.Unflatten(in[len(in)-1], d.problem.Net.Params)
-	return []*Node{net.Flatten(tangent.GaussNewtonProduct(e.sum, e.outputs, e.params, v))}
+	var products []*Node
+	for _, v := range d.directions(in) {
+		products = append(products, net.Flatten(tangent.GaussNewtonProduct(e.sum, e.outputs, e.params, v)))
+	}
+	return []*Node{stack(products)}
 }
 
-// hessianGraph returns sum_i w_i Hess l_i v, [P]; v [P] is the last input.
+// hessianGraph returns sum_i w_i Hess l_i v for K directions v, [K, P], which are the last input.
 func (d *derivatives) hessianGraph(in []*Node) []*Node {
 	e := d.evaluate(in)
-	v := net.Unflatten(in[len(in)-1], d.problem.Net.Params)
-	return []*Node{net.Flatten(tangent.HessianProduct(e.sum, e.params, v))}
+	var products []*Node
+	for _, v := range d.directions(in) {
+		products = append(products, net.Flatten(tangent.HessianProduct(e.sum, e.params, v)))
+	}
+	return []*Node{stack(products)}
 }
 
 // meanGradient returns the gradient of the mean loss over the positions, [P].
@@ -132,56 +162,99 @@ func (d *derivatives) mean(ctx context.Context, name string, graph func([]*Node)
 	return sum, err
 }
 
-// curvatureProduct writes C v into out, where C is the mean over the positions of the curvature that is named. Both have
-// length P.
-func (d *derivatives) curvatureProduct(ctx context.Context, curvature string, positions []int, v, out []float64) error {
-	clear(out)
-	norm, err := d.setDirection(v)
-	if norm == 0 || err != nil {
+// curvatureProducts writes C v into out for each of the vectors v, where C is the mean over the positions of the curvature
+// that is named. All have length P. The products share the forward pass.
+func (d *derivatives) curvatureProducts(ctx context.Context, curvature string, positions []int, v, out [][]float64) error {
+	norms, err := d.setDirections(v)
+	if err != nil {
 		return err
 	}
 	graph := d.gaussNewtonGraph
 	if curvature == Hessian {
 		graph = d.hessianGraph
 	}
-	err = d.each(ctx, curvature, graph, d.direction, positions, func(_, _ int, g []float32) {
-		for j, x := range g {
-			out[j] += float64(x)
+	for k := range out {
+		clear(out[k])
+	}
+	err = d.each(ctx, curvature, graph, d.direction, positions, func(_, _ int, products []float32) {
+		for k := range out {
+			for j, x := range products[k*len(out[k]):][:len(out[k])] {
+				out[k][j] += float64(x)
+			}
 		}
 	})
-	floats.Scale(norm/float64(len(positions)), out)
+	for k := range out {
+		floats.Scale(norms[k]/float64(len(positions)), out[k])
+	}
 	return err
 }
 
-// directional returns grad l_i . v for every position i, in forward mode: one pass, and no gradient per sample.
-func (d *derivatives) directional(ctx context.Context, positions []int, v []float64) ([]float64, error) {
-	out := make([]float64, len(positions))
-	norm, err := d.setDirection(v)
-	if norm == 0 || err != nil {
-		return out, err
+// curvatureProduct is curvatureProducts for one vector.
+func (d *derivatives) curvatureProduct(ctx context.Context, curvature string, positions []int, v, out []float64) error {
+	return d.curvatureProducts(ctx, curvature, positions, [][]float64{v}, [][]float64{out})
+}
+
+// directionals returns grad l_i . v for every position i and each of the vectors v, [len(v)][len(positions)], in forward
+// mode: one pass, and no gradient per sample.
+func (d *derivatives) directionals(ctx context.Context, positions []int, v [][]float64) ([][]float64, error) {
+	norms, err := d.setDirections(v)
+	if err != nil {
+		return nil, err
 	}
-	err = d.each(ctx, "directional", d.directionalGraph, d.direction, positions, func(at, n int, g []float32) {
-		for k, x := range g[:n] {
-			out[at+k] = norm * float64(x)
+	out := make([][]float64, len(v))
+	for k := range out {
+		out[k] = make([]float64, len(positions))
+	}
+	err = d.each(ctx, "directional", d.directionalGraph, d.direction, positions, func(at, n int, moved []float32) {
+		for k, norm := range norms {
+			for j, x := range moved[k*d.batch.Size():][:n] {
+				out[k][at+j] = norm * float64(x)
+			}
 		}
 	})
 	return out, err
 }
 
-// setDirection loads v / |v| as the direction and returns |v|: at unit length a direction can neither overflow nor fade
-// out in float32.
-func (d *derivatives) setDirection(v []float64) (norm float64, err error) {
-	if err := finite(v, "a direction"); err != nil {
-		return 0, err
+// directional is directionals for one vector.
+func (d *derivatives) directional(ctx context.Context, positions []int, v []float64) ([]float64, error) {
+	all, err := d.directionals(ctx, positions, [][]float64{v})
+	if err != nil {
+		return nil, err
 	}
-	norm = floats.Norm(v, 2)
-	if norm == 0 {
-		return 0, nil
+	return all[0], nil
+}
+
+// setDirections loads v / |v| for every vector v as the directions and returns |v|: at unit length a direction can neither
+// overflow nor fade out in float32. A zero vector stays one.
+func (d *derivatives) setDirections(v [][]float64) (norms []float64, err error) {
+	size := len(d.problem.Model.Theta)
+	if d.direction == nil || d.direction.Shape().Dimensions[0] != len(v) {
+		if d.direction != nil {
+			if err := d.direction.FinalizeAll(); err != nil {
+				return nil, err
+			}
+		}
+		d.direction = tensors.FromShape(shapes.Make(dtypes.Float32, len(v), size))
 	}
-	for j, x := range v {
-		d.scaled[j] = float32(x / norm)
+	norms = make([]float64, len(v))
+	for k := range v {
+		if err := finite(v[k], "a direction"); err != nil {
+			return nil, err
+		}
+		norms[k] = floats.Norm(v[k], 2)
 	}
-	return norm, tensors.AssignFlatData(d.direction, d.scaled)
+	return norms, tensors.MutableFlatData(d.direction, func(flat []float32) {
+		for k := range v {
+			to := flat[k*size:][:size]
+			if norms[k] == 0 {
+				clear(to)
+				continue
+			}
+			for j, x := range v[k] {
+				to[j] = float32(x / norms[k])
+			}
+		}
+	})
 }
 
 // each evaluates a graph over the positions, batch by batch, and hands use the result for the n positions that begin at

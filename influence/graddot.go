@@ -19,13 +19,14 @@ func (gradDot) Score(ctx context.Context, p *Problem, progress func(done, total 
 		return nil, err
 	}
 	defer d.close()
-	target, err := d.meanGradient(ctx, p.Score)
+	targets, err := d.targets(ctx)
 	if err != nil {
 		return nil, err
 	}
-	delta, err := removalEffects(ctx, d, target)
+	s, err := d.removalEffects(ctx, targets)
 	if err != nil {
 		return nil, err
 	}
-	return &Scores{Delta: delta, Solver: Solver{Converged: true}}, nil
+	s.Solver.Converged = true
+	return s, nil
 }

@@ -30,8 +30,10 @@ type Problem struct {
 	Train, Score []int
 	// Batch is the number of samples evaluated at once; 0 means 128. Scores depend on it by rounding only.
 	Batch int
-	// Seed draws what an estimator draws at random.
+	// Seed draws what an estimator draws at random, and the folds of Score.
 	Seed uint64
+	// Folds is the number of parts that Score is cut into for Scores.Folds; 0 and 1 mean none.
+	Folds int
 }
 
 const defaultBatch = 128
@@ -53,6 +55,9 @@ func (p *Problem) validate() error {
 			}
 		}
 	}
+	if p.Folds < 0 || p.Folds > len(p.Score) {
+		return fmt.Errorf("influence: %d score samples can't be cut into %d folds", len(p.Score), p.Folds)
+	}
 	if p.Batch < 0 {
 		return fmt.Errorf("influence: the batch size must not be negative, got %d", p.Batch)
 	}
@@ -64,6 +69,10 @@ type Scores struct {
 	// Delta holds the removal effect of every position of Problem.Train, in that order: the predicted change of the mean
 	// loss on the scoring set if the sample is removed. Below zero, removing it lowers the loss.
 	Delta []float64 `json:"delta"`
+	// Folds holds the removal effects for the mean loss of each part of the scoring set, Folds[k][i] of sample i for part k,
+	// where Problem.Folds asks for them and the estimator has the scoring set's loss for its target; else it is nil. Delta
+	// is their mean, weighted with the sizes of the parts.
+	Folds [][]float64 `json:"folds,omitempty"`
 	// Calibrated says that Delta predicts in loss units. Otherwise only its sequence means something: lowest is the
 	// least favorable.
 	Calibrated bool `json:"calibrated"`

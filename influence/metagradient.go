@@ -31,6 +31,9 @@ import (
 // ones that they move are a part of what training ends with: their adjoint a_state starts from the derivative of L_val,
 // and <a_state, state'(theta, state)> joins <b, grad L_batch(theta)> in what is differentiated.
 //
+// With folds of the scoring set every fold has adjoints of its own, and all go back together: a step back for all of them
+// shares the forward pass.
+//
 // It is the derivative of training as it was carried out, kinks included: with ReLU or max-pooling it says little about
 // what removing a sample does. The training is repeated from its seed and must end at the problem's model.
 type metagradient struct{ options Options }
@@ -86,13 +89,16 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	if err := trajectory.Backward(ctx, s.back); err != nil {
 		return nil, err
 	}
-	if err := finite(s.delta, "the metagradient"); err != nil {
+	scores, err := p.foldScores(s.delta)
+	if err != nil {
 		return nil, err
 	}
 	count.advance(0)
-	return &Scores{Delta: s.delta, Calibrated: true, Solver: Solver{Converged: true, Message: fmt.Sprintf(
+	scores.Calibrated = true
+	scores.Solver = Solver{Converged: true, Message: fmt.Sprintf(
 		"%d steps back; training took %.2f times its steps, and the way back held %.1f MB",
-		steps, float64(trajectory.Done())/float64(steps), float64(trajectory.Peak())/1e6)}}, nil
+		steps, float64(trajectory.Done())/float64(steps), float64(trajectory.Peak())/1e6)}
+	return scores, nil
 }
 
 // sweep is the way back through a training.
@@ -100,11 +106,12 @@ type sweep struct {
 	problem *Problem
 	count   *counter
 	exec    *Exec
-	// theta [P], and state [S] where there is one, are filled for every step; the adjoints stay on the device.
+	// theta [P], and state [S] where there is one, are filled for every step; the adjoints, [folds, P] and [folds, S], stay
+	// on the device.
 	theta, state              *tensors.Tensor
 	aTheta, aMomentum, aState *tensors.Tensor
 	rate, mu, decay           *tensors.Tensor
-	delta                     []float64
+	delta                     [][]float64 // by fold
 	place                     map[int]int // from position in the source to number in delta
 	change                    []float32   // of one batch
 }
@@ -116,37 +123,35 @@ func newSweep(ctx context.Context, p *Problem, count *counter) (*sweep, error) {
 		return nil, err
 	}
 	defer d.close()
-	target, err := d.meanGradient(ctx, p.Score)
+	targets, err := d.targets(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := finite(target, "the gradient of the validation loss"); err != nil {
-		return nil, err
-	}
-	vector := func(v []float64) *tensors.Tensor {
-		flat := make([]float32, len(v))
-		for j, x := range v {
-			flat[j] = float32(x)
-		}
-		return tensors.FromFlatDataAndDimensions(flat, len(flat))
-	}
+	folds := len(targets)
 	s := &sweep{
 		problem: p, count: count,
-		theta: vector(target), aTheta: vector(target), aMomentum: vector(make([]float64, len(target))),
+		theta: empty(p.Net.Size()), aTheta: matrix(targets), aMomentum: empty(folds, p.Net.Size()),
 		rate: tensors.FromScalar(float32(0)), mu: tensors.FromScalar(float32(p.Recipe.Momentum)), decay: tensors.FromScalar(float32(p.Recipe.WeightDecay)),
-		delta: make([]float64, len(p.Train)), place: make(map[int]int, len(p.Train)),
+		delta: make([][]float64, folds), place: make(map[int]int, len(p.Train)),
+	}
+	for k := range s.delta {
+		s.delta[k] = make([]float64, len(p.Train))
 	}
 	for k, i := range p.Train {
 		s.place[i] = k
 	}
 	if size := p.Net.StateSize(); size > 0 {
 		d.tick = nil // the samples are counted once
-		moved, err := d.mean(ctx, "state gradient", d.stateGradientGraph, size, p.Score)
-		if err != nil {
-			s.close()
-			return nil, err
+		var moved [][]float64
+		for _, positions := range p.folds() {
+			m, err := d.mean(ctx, "state gradient", d.stateGradientGraph, size, positions)
+			if err != nil {
+				s.close()
+				return nil, err
+			}
+			moved = append(moved, m)
 		}
-		s.state, s.aState = vector(moved), vector(moved)
+		s.state, s.aState = empty(size), matrix(moved)
 	}
 	if s.exec, err = NewExec(p.Backend, s.graph); err != nil {
 		s.close()
@@ -154,6 +159,21 @@ func newSweep(ctx context.Context, p *Problem, count *counter) (*sweep, error) {
 	}
 	s.exec.WithName("metagradient step")
 	return s, nil
+}
+
+func empty(dims ...int) *tensors.Tensor {
+	return tensors.FromShape(shapes.Make(dtypes.Float32, dims...))
+}
+
+// matrix is the tensor whose rows are given, all of one length.
+func matrix(rows [][]float64) *tensors.Tensor {
+	flat := make([]float32, 0, len(rows)*len(rows[0]))
+	for _, row := range rows {
+		for _, x := range row {
+			flat = append(flat, float32(x))
+		}
+	}
+	return tensors.FromFlatDataAndDimensions(flat, len(rows), len(rows[0]))
 }
 
 // close frees the compiled graph and the tensors.
@@ -169,10 +189,10 @@ func (s *sweep) close() {
 	}
 }
 
-// graph takes the adjoints over one step backwards. Inputs: a_theta [P], a_m [P] after the step, theta [P] before it, x,
-// y, the scalars learning rate, momentum factor and weight decay and, for a network with state, a_state [S] after the
-// step and the state [S] before it.
-// Outputs: a_theta and a_m before the step, grad l_i . b / B for every sample of the batch, [B], and a_state.
+// graph takes the adjoints of K folds over one step backwards. Inputs: a_theta [K, P], a_m [K, P] after the step, theta [P]
+// before it, x, y, the scalars learning rate, momentum factor and weight decay and, for a network with state, a_state
+// [K, S] after the step and the state [S] before it.
+// Outputs: a_theta and a_m before the step, grad l_i . b / B for every fold and sample of the batch, [K, B], and a_state.
 func (s *sweep) graph(in []*Node) []*Node {
 	n := s.problem.Net
 	aTheta, aMomentum, theta, x, y, rate, mu, decay := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]
@@ -183,20 +203,28 @@ func (s *sweep) graph(in []*Node) []*Node {
 		pass.NewState = make([]*Node, len(pass.State))
 	}
 	losses := s.problem.Loss.PerSample(n.Forward(pass, x), y)
-	// The derivative along b of every sample's loss, batch statistics moving with the parameters.
-	moved := tangent.Forward([]*Node{losses}, pass.Params, net.Unflatten(b, n.Params))[0]
-	changes := MulScalar(moved, 1/float64(moved.Shape().Size()))
-	scalar := ReduceAllSum(changes)
-	inputs := pass.Params
-	if n.StateSize() > 0 {
-		scalar = Add(scalar, ReduceAllSum(Mul(in[8], net.Flatten(pass.NewState))))
-		inputs = append(slices.Clone(inputs), pass.State...)
+	row := func(x *Node, k int) *Node { return Reshape(Slice(x, AxisElem(k)), x.Shape().Dimensions[1]) }
+	var changed, gradients, states []*Node
+	for k := range aTheta.Shape().Dimensions[0] {
+		// The derivative along b of every sample's loss, batch statistics moving with the parameters.
+		moved := tangent.Forward([]*Node{losses}, pass.Params, net.Unflatten(row(b, k), n.Params))[0]
+		changes := MulScalar(moved, 1/float64(moved.Shape().Size()))
+		scalar := ReduceAllSum(changes)
+		inputs := pass.Params
+		if n.StateSize() > 0 {
+			scalar = Add(scalar, ReduceAllSum(Mul(row(in[8], k), net.Flatten(pass.NewState))))
+			inputs = append(slices.Clone(inputs), pass.State...)
+		}
+		g := Gradient(scalar, inputs...)
+		params := len(pass.Params)
+		changed, gradients = append(changed, changes), append(gradients, net.Flatten(g[:params]))
+		if n.StateSize() > 0 {
+			states = append(states, net.Flatten(g[params:]))
+		}
 	}
-	g := Gradient(scalar, inputs...)
-	params := len(pass.Params)
-	out := []*Node{Add(Add(aTheta, net.Flatten(g[:params])), Mul(decay, b)), Mul(mu, b), changes}
+	out := []*Node{Add(Add(aTheta, stack(gradients)), Mul(decay, b)), Mul(mu, b), stack(changed)}
 	if n.StateSize() > 0 {
-		out = append(out, net.Flatten(g[params:]))
+		out = append(out, stack(states))
 	}
 	return out
 }
@@ -275,8 +303,10 @@ func (s *sweep) back(m train.Moment) error {
 		}
 	}
 	if err := tensors.ConstFlatData(out[2], func(changes []float32) {
-		for k, i := range m.Positions {
-			s.delta[s.place[i]] -= float64(changes[k])
+		for k, delta := range s.delta {
+			for j, i := range m.Positions {
+				delta[s.place[i]] -= float64(changes[k*len(m.Positions)+j])
+			}
 		}
 	}); err != nil {
 		return err

@@ -1,7 +1,10 @@
 package influence
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"sync"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -93,4 +96,61 @@ func (s *Solver) reason(tolerance float64, maxIterations int) string {
 	}
 	return fmt.Sprintf("the residual %.2g does not reach the tolerance %.2g in the precision of the curvature products; raise the damping or the tolerance",
 		s.Residual, tolerance)
+}
+
+// solveAll is solve for several right-hand sides: apply writes the product of A and every v into out, for those systems
+// that still want one, so that the products of all systems can be computed together.
+func solveAll(apply func(v, out [][]float64) error, b [][]float64, tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
+	type product struct {
+		system int
+		v, out []float64
+		done   chan error
+	}
+	var (
+		wanted    = make(chan product)
+		ended     = make(chan struct{})
+		solutions = make([][]float64, len(b))
+		solvers   = make([]Solver, len(b))
+		errs      = make([]error, len(b))
+		wait      sync.WaitGroup
+	)
+	for k := range b {
+		wait.Go(func() {
+			done := make(chan error)
+			solutions[k], solvers[k], errs[k] = solve(func(v, out []float64) error {
+				wanted <- product{k, v, out, done}
+				return <-done
+			}, b[k], tolerance, maxIterations)
+			ended <- struct{}{}
+		})
+	}
+	var waiting []product
+	for running := len(b); running > 0; {
+		select {
+		case p := <-wanted:
+			waiting = append(waiting, p)
+		case <-ended:
+			running--
+		}
+		if running == 0 || len(waiting) < running {
+			continue
+		}
+		slices.SortFunc(waiting, func(x, y product) int { return cmp.Compare(x.system, y.system) })
+		var v, out [][]float64
+		for _, p := range waiting {
+			v, out = append(v, p.v), append(out, p.out)
+		}
+		err := apply(v, out)
+		for _, p := range waiting {
+			p.done <- err
+		}
+		waiting = waiting[:0]
+	}
+	wait.Wait()
+	for k, err := range errs {
+		if err != nil {
+			return nil, nil, fmt.Errorf("iteration %d: %w", solvers[k].Iterations, err)
+		}
+	}
+	return solutions, solvers, nil
 }

@@ -1,0 +1,82 @@
+package influence
+
+import (
+	"context"
+	"fmt"
+
+	"gonum.org/v1/gonum/floats"
+)
+
+// folds cuts the scoring positions into parts of nearly equal size by the seed; one part if the problem asks for none.
+func (p *Problem) folds() [][]int {
+	parts := make([][]int, max(1, p.Folds))
+	if len(parts) == 1 {
+		parts[0] = p.Score
+		return parts
+	}
+	for k, o := range seeded("score folds", p.Seed).Perm(len(p.Score)) {
+		parts[k%len(parts)] = append(parts[k%len(parts)], p.Score[o])
+	}
+	return parts
+}
+
+// targets returns the gradient of the mean loss over each fold of the scoring set, [folds][P]. A gradient that is not
+// finite is an error.
+func (d *derivatives) targets(ctx context.Context) ([][]float64, error) {
+	var all [][]float64
+	for _, positions := range d.problem.folds() {
+		g, err := d.meanGradient(ctx, positions)
+		if err == nil {
+			err = finite(g, "the gradient of the validation loss")
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, g)
+	}
+	return all, nil
+}
+
+// foldScores makes scores of the removal effects for each fold.
+func (p *Problem) foldScores(folds [][]float64) (*Scores, error) {
+	for _, delta := range folds {
+		if err := finite(delta, "the removal effects"); err != nil {
+			return nil, err
+		}
+	}
+	if p.Folds < 2 {
+		return &Scores{Delta: folds[0]}, nil
+	}
+	s := &Scores{Delta: make([]float64, len(p.Train)), Folds: folds}
+	for k, part := range p.folds() {
+		floats.AddScaled(s.Delta, float64(len(part))/float64(len(p.Score)), folds[k])
+	}
+	return s, nil
+}
+
+// removalEffects returns the scores delta_i = grad l_i . s / n of all n training samples for the vector s of every fold.
+func (d *derivatives) removalEffects(ctx context.Context, s [][]float64) (*Scores, error) {
+	all, err := d.directionals(ctx, d.problem.Train, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, delta := range all {
+		floats.Scale(1/float64(len(delta)), delta)
+	}
+	return d.problem.foldScores(all)
+}
+
+// worst joins the outcomes of the solvers of all folds.
+func worst(solvers []Solver) Solver {
+	all := solvers[0]
+	for k, s := range solvers[1:] {
+		all.Iterations = max(all.Iterations, s.Iterations)
+		all.Residual = max(all.Residual, s.Residual)
+		all.NegativeCurvature += s.NegativeCurvature
+		if all.Converged && !s.Converged {
+			all.Message = fmt.Sprintf("fold %d: %s", k+2, s.Message)
+		}
+		all.Converged = all.Converged && s.Converged
+	}
+	return all
+}

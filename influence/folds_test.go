@@ -1,0 +1,78 @@
+package influence
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/datadropout/datadropout/train"
+)
+
+// TestFolds compares the removal effects for each fold with those of a problem whose scoring set is that fold alone, and
+// their mean with those for the whole scoring set.
+func TestFolds(t *testing.T) {
+	src, n := newBlobs(80, 2, 3, 3, 5), smooth()
+	r := train.Recipe{Epochs: 2, BatchSize: 10, LearningRate: 0.05, Momentum: 0.9, WeightDecay: 0.01}
+	for _, name := range Names() {
+		e := estimator(t, name, Options{Tolerance: 1e-7, HessianSamples: 25})
+		p := replayable(t, 2, n, src, r, 4)
+		p.Seed = 9
+		whole := score(t, e, p)
+		p.Folds = 3
+		s := score(t, e, p)
+		if s.Folds == nil {
+			if !slices.Equal(s.Delta, whole.Delta) {
+				t.Errorf("%s knows no folds, and they change its scores", name)
+			}
+			continue
+		}
+		if len(s.Folds) != p.Folds {
+			t.Fatalf("%s: %d folds, want %d", name, len(s.Folds), p.Folds)
+		}
+		if got := apart(s.Delta, whole.Delta); got > 1e-4 {
+			t.Errorf("%s: the mean over folds differs from the scores of the whole by %.2g, relative", name, got)
+		}
+		again := score(t, e, replayedAt(t, 1, p))
+		for k, part := range p.folds() {
+			if !slices.Equal(s.Folds[k], again.Folds[k]) {
+				t.Errorf("%s: fold %d has other bits at 1 thread", name, k)
+			}
+			alone := *p
+			alone.Folds, alone.Score = 0, part
+			if got := apart(s.Folds[k], score(t, e, &alone).Delta); got > 1e-4 {
+				t.Errorf("%s: fold %d differs from the problem with that fold alone by %.2g, relative", name, k, got)
+			}
+		}
+	}
+	p := replayable(t, 1, n, src, r, 4)
+	for _, folds := range []int{-1, len(p.Score) + 1} {
+		p.Folds = folds
+		if _, err := estimator(t, "graddot", Options{}).Score(t.Context(), p, nil); err == nil {
+			t.Errorf("%d folds: no error", folds)
+		}
+	}
+}
+
+// replayedAt is the problem on a backend with another number of threads.
+func replayedAt(t *testing.T, threads int, p *Problem) *Problem {
+	q := *p
+	q.Backend = backend(t, threads)
+	return &q
+}
+
+func TestFoldsCoverTheScoringSet(t *testing.T) {
+	src, n := newBlobs(80, 2, 3, 3, 5), smooth()
+	p := newProblem(nil, n, src, initial(n, 4), 0)
+	p.Folds = 7
+	var all []int
+	least, most := len(p.Score), 0
+	for _, part := range p.folds() {
+		all = append(all, part...)
+		least, most = min(least, len(part)), max(most, len(part))
+	}
+	slices.Sort(all)
+	want := slices.Clone(p.Score)
+	slices.Sort(want)
+	if !slices.Equal(all, want) || most-least > 1 {
+		t.Errorf("folds of %d to %d of %v", least, most, all)
+	}
+}
