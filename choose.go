@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -13,42 +14,52 @@ import (
 
 // choose settles what is dropped: directly for a fixed rule, by trainings and the tune split for an adaptive one.
 func (r *runner) choose(ctx context.Context) error {
-	delta := r.out.Scores.Delta
-	order := MostHarmful(delta)
-	amounts := r.rule.Amounts(delta)
-	count := 0
+	delta := r.out.Estimates.Delta
+	proposals, err := r.rule.Propose(r.out.Estimates)
+	if err != nil {
+		return err
+	}
+	var drop []int
 	switch {
 	case !r.rule.Adaptive():
-		count = amounts[0]
-	case len(amounts) > 0:
-		tried, err := r.try(ctx, order, amounts)
+		drop = proposals[0].Drop
+	case len(proposals) > 0:
+		tried, err := r.try(ctx, proposals)
 		if err != nil {
 			return err
 		}
 		chosen := chooseAmount(tried)
 		tried[chosen].Chosen = true
-		count = tried[chosen].Count
+		if chosen > 0 {
+			drop = proposals[chosen-1].Drop
+		}
 		r.drop.Amounts = tried
 	}
-	if count >= len(delta) {
+	if len(drop) >= len(delta) {
 		return fmt.Errorf("the rule %s would drop all %d training samples", r.rule, len(delta))
 	}
-	r.out.Dropped = make([]int, count)
-	for k, o := range order[:count] {
-		r.out.Dropped[k] = r.data.Split.Train[o]
-	}
+	r.out.Dropped = r.positions(drop)
 	r.out.Kept = r.data.without(r.out.Dropped)
 	r.drop.Rule = r.rule.String()
-	r.drop.Count = count
-	r.drop.Fraction = float64(count) / float64(len(delta))
+	r.drop.Count = len(drop)
+	r.drop.Fraction = float64(len(drop)) / float64(len(delta))
 	r.drop.Unfavorable = unfavorable(delta)
 	r.drop.PlantedFound = r.data.Planted(r.out.Dropped)
 	return nil
 }
 
-// try trains once, at the first seed, for every amount and compares each with the full arm of that seed on the tune
+// positions are those in the data set of places in the training split.
+func (r *runner) positions(order []int) []int {
+	p := make([]int, len(order))
+	for k, o := range order {
+		p[k] = r.data.Split.Train[o]
+	}
+	return p
+}
+
+// try trains once, at the first seed, for every proposal and compares each with the full arm of that seed on the tune
 // split. Entry 0 of the answer is the full arm: dropping nothing.
-func (r *runner) try(ctx context.Context, order, amounts []int) ([]Amount, error) {
+func (r *runner) try(ctx context.Context, proposals []Proposal) ([]Amount, error) {
 	full, _, _, err := r.store.Model(armKey(Full, 0))
 	if err != nil {
 		return nil, err
@@ -58,14 +69,11 @@ func (r *runner) try(ctx context.Context, order, amounts []int) ([]Amount, error
 		return nil, err
 	}
 	tried := []Amount{{Count: 0, Loss: base.Loss, Metric: base.Metric}}
-	for i, n := range amounts {
-		dropped := make([]int, n)
-		for k, o := range order[:n] {
-			dropped[k] = r.data.Split.Train[o]
-		}
-		piece := Event{Stage: StageChoose, Part: i + 1, Parts: len(amounts),
-			What: fmt.Sprintf("dropping %d (%.1f %%)", n, 100*float64(n)/float64(len(order)))}
-		m, err := r.train(ctx, fmt.Sprintf("choose/%d", n), r.data.without(dropped), r.seed(0), piece, &r.times.Choose)
+	for i, p := range proposals {
+		n := len(p.Drop)
+		piece := Event{Stage: StageChoose, Part: i + 1, Parts: len(proposals),
+			What: fmt.Sprintf("%s: dropping %d (%.1f %%)", p.Rule, n, 100*float64(n)/float64(len(r.out.Estimates.Delta)))}
+		m, err := r.train(ctx, "choose/"+strings.ReplaceAll(p.Rule, ":", "-"), r.data.without(r.positions(p.Drop)), r.seed(0), piece, &r.times.Choose)
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +82,7 @@ func (r *runner) try(ctx context.Context, order, amounts []int) ([]Amount, error
 			return nil, err
 		}
 		change, stdErr := pairedChange(e, base)
-		tried = append(tried, Amount{Count: n, Loss: e.Loss, Metric: e.Metric, LossChange: change, StandardError: stdErr})
+		tried = append(tried, Amount{Rule: p.Rule, Count: n, Loss: e.Loss, Metric: e.Metric, LossChange: change, StandardError: stdErr})
 	}
 	return tried, nil
 }

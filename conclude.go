@@ -3,7 +3,11 @@ package datadropout
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"time"
+
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/datadropout/datadropout/train"
 )
@@ -38,7 +42,7 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 		Net:        NetResult{Name: c.Net, Parameters: r.network.Size()},
 		Backend:    c.Backend,
 		Metric:     train.CrossEntropy{}.Metric(),
-		Infl:       InflResult{Estimator: c.Estimator, Seconds: r.times.Influence, Solver: r.out.Scores.Solver},
+		Infl:       r.influenceResult(),
 		Drop:       r.drop,
 		Arms:       arms,
 		Effect:     Effect{Verdict: NothingDropped, P: 1},
@@ -53,6 +57,19 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 		r.out.Result.Control = Controls{Random: &overRandom, HighestLoss: &overHighest, LossReduction: &reduction}
 	}
 	return nil
+}
+
+func (r *runner) influenceResult() InflResult {
+	e := r.out.Estimates
+	result := InflResult{
+		Estimator: r.config.Estimator, Seconds: r.times.Influence, Solver: r.out.Solver,
+		Seeds: r.config.InfluenceSeeds, Folds: r.folds, SeedCorrelation: Number(e.SeedCorrelation), MedianStandardError: Number(math.NaN()),
+	}
+	if e.StandardError != nil {
+		sorted := slices.Sorted(slices.Values(e.StandardError))
+		result.MedianStandardError = Number(stat.Quantile(0.5, stat.LinInterp, sorted, nil))
+	}
+	return result
 }
 
 // measure appends the loss and the metric of one trained model on every split.

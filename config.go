@@ -34,6 +34,10 @@ type Config struct {
 	// Estimator names the influence estimator and Influence holds its settings.
 	Estimator string            `yaml:"estimator"`
 	Influence influence.Options `yaml:"influence"`
+	// InfluenceSeeds is the number of round-1 models, of the first seeds, whose scores are averaged. ScoreFolds is the number
+	// of parts of the score split that give every removal effect a standard error; 1 means none.
+	InfluenceSeeds int `yaml:"influence_seeds"`
+	ScoreFolds     int `yaml:"score_folds"`
 	// Rule says what to drop; see [ParseRule].
 	Rule string `yaml:"rule"`
 	// Seeds is the number of paired repetitions of every arm, and Seed the first of them. Repetition k uses seed
@@ -57,10 +61,12 @@ func DefaultConfig() Config {
 			LearningRate: 0.02, Momentum: 0.9, WeightDecay: 5e-4,
 			Schedule: "cosine", WarmupFraction: 0.1,
 		},
-		Estimator: "cg",
-		Rule:      "auto",
-		Seeds:     3,
-		Backend:   "cpu",
+		Estimator:      "cg",
+		InfluenceSeeds: 1,
+		ScoreFolds:     5,
+		Rule:           "auto",
+		Seeds:          3,
+		Backend:        "cpu",
 	}
 }
 
@@ -94,6 +100,10 @@ func (c *Config) Validate() error {
 		return usagef("unknown network %q; known: %s", c.Net, strings.Join(net.Classifiers(), ", "))
 	case c.Seeds < 1:
 		return usagef("seeds must be at least 1, got %d", c.Seeds)
+	case c.InfluenceSeeds < 1:
+		return usagef("influence seeds must be at least 1, got %d", c.InfluenceSeeds)
+	case c.ScoreFolds < 1:
+		return usagef("score folds must be at least 1, got %d", c.ScoreFolds)
 	case c.Threads < 0:
 		return usagef("threads must not be negative, got %d", c.Threads)
 	case c.LabelNoise != UnsetLabelNoise && (math.IsNaN(c.LabelNoise) || c.LabelNoise < 0 || c.LabelNoise >= 1):

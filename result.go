@@ -55,6 +55,14 @@ type InflResult struct {
 	Estimator string           `json:"estimator"`
 	Seconds   float64          `json:"seconds"`
 	Solver    influence.Solver `json:"solver"`
+	// Seeds is the number of round-1 models whose scores were averaged, and Folds the number of parts of the score split
+	// behind the standard errors; 0 if the estimator has none.
+	Seeds int `json:"seeds"`
+	Folds int `json:"folds"`
+	// SeedCorrelation is the mean Spearman correlation between the scores of two seeds; null with one seed.
+	SeedCorrelation Number `json:"seed_rank_correlation"`
+	// MedianStandardError is the median standard error of a removal effect, in loss units; null where there is none.
+	MedianStandardError Number `json:"median_standard_error"`
 }
 
 // DropResult says what was dropped and, where labels were planted, how many of the dropped were planted.
@@ -67,8 +75,10 @@ type DropResult struct {
 	Amounts      []Amount `json:"amounts,omitempty"`
 }
 
-// Amount is one amount that the auto rule tried, with what the tune split said of it.
+// Amount is one proposal that the auto rule tried, with what the tune split said of it. Rule is the fixed rule that it is
+// by, empty for dropping nothing.
 type Amount struct {
+	Rule   string  `json:"rule,omitempty"`
 	Count  int     `json:"count"`
 	Loss   float64 `json:"tune_loss"`
 	Metric float64 `json:"tune_metric"`

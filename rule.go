@@ -11,28 +11,48 @@ import (
 // Rule decides which training samples to drop, given their removal effects.
 //
 // A fixed rule answers from the removal effects alone. An adaptive one, [Auto], needs trainings on the reduced data to
-// choose among the amounts it proposes.
+// choose among what it proposes.
 type Rule interface {
 	// String returns the rule as [ParseRule] reads it.
 	String() string
-	// Amounts returns the numbers of samples to drop, in ascending order, that the rule proposes for the removal
-	// effects delta: one number for a fixed rule, several for an adaptive one. A number may be 0.
-	Amounts(delta []float64) []int
-	// Adaptive says that the amount is to be chosen among Amounts, or none, on the tune split.
+	// Propose returns what the rule would drop: one proposal for a fixed rule, several or none for an adaptive one.
+	// A rule that needs standard errors where there are none is an error.
+	Propose(e *Estimates) ([]Proposal, error)
+	// Adaptive says that one of the proposals is to be chosen, or none, on the tune split.
 	Adaptive() bool
 }
 
-// Rules lists the forms that [ParseRule] reads.
-const Rules = "auto, unfavorable, count:N, fraction:F"
+// Proposal is a set of samples to drop, by the fixed rule of the name: positions in the training split, the most harmful
+// first.
+type Proposal struct {
+	Rule string
+	Drop []int
+}
 
-// ParseRule reads "auto", "unfavorable", "count:N" (N >= 1) or "fraction:F" (0 < F < 1).
+// Rules lists the forms that [ParseRule] reads.
+const Rules = "auto, unfavorable, significant:Q, shrunk, count:N, fraction:F"
+
+// ParseRule reads "auto", "unfavorable", "significant:Q" (0 < Q < 1), "shrunk", "count:N" (N >= 1) or "fraction:F"
+// (0 < F < 1).
 func ParseRule(s string) (Rule, error) {
 	name, value, hasValue := strings.Cut(s, ":")
+	share := func(what string) (float64, error) {
+		f, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(f > 0 && f < 1) {
+			return 0, usagef("rule %q: the %s must lie between 0 and 1", s, what)
+		}
+		return f, nil
+	}
 	switch {
 	case name == "auto" && !hasValue:
 		return Auto{}, nil
 	case name == "unfavorable" && !hasValue:
 		return Unfavorable{}, nil
+	case name == "shrunk" && !hasValue:
+		return Shrunk{}, nil
+	case name == "significant" && hasValue:
+		q, err := share("false discovery rate")
+		return Significant(q), err
 	case name == "count" && hasValue:
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
@@ -40,13 +60,15 @@ func ParseRule(s string) (Rule, error) {
 		}
 		return Count(n), nil
 	case name == "fraction" && hasValue:
-		f, err := strconv.ParseFloat(value, 64)
-		if err != nil || !(f > 0 && f < 1) {
-			return nil, usagef("rule %q: the fraction must lie between 0 and 1", s)
-		}
-		return Fraction(f), nil
+		f, err := share("fraction")
+		return Fraction(f), err
 	}
 	return nil, usagef("unknown rule %q; known: %s", s, Rules)
+}
+
+// mostHarmful proposes the n samples of the most negative removal effects, at most all but one.
+func mostHarmful(rule string, e *Estimates, n int) []Proposal {
+	return []Proposal{{rule, MostHarmful(e.Delta)[:max(0, min(n, len(e.Delta)-1))]}}
 }
 
 // Unfavorable is the paper's rule: drop every sample with phi > 0, that is with a removal effect below zero
@@ -56,8 +78,10 @@ type Unfavorable struct{}
 func (Unfavorable) String() string { return "unfavorable" }
 func (Unfavorable) Adaptive() bool { return false }
 
-// Amounts returns the number of removal effects below zero.
-func (Unfavorable) Amounts(delta []float64) []int { return []int{unfavorable(delta)} }
+// Propose implements Rule.
+func (u Unfavorable) Propose(e *Estimates) ([]Proposal, error) {
+	return []Proposal{{u.String(), MostHarmful(e.Delta)[:unfavorable(e.Delta)]}}, nil
+}
 
 // Count drops the N samples of the most negative removal effects, whatever their sign.
 type Count int
@@ -65,8 +89,8 @@ type Count int
 func (c Count) String() string { return "count:" + strconv.Itoa(int(c)) }
 func (Count) Adaptive() bool   { return false }
 
-// Amounts returns N, at most one less than the number of samples.
-func (c Count) Amounts(delta []float64) []int { return []int{max(0, min(int(c), len(delta)-1))} }
+// Propose implements Rule: N samples, at most one less than there are.
+func (c Count) Propose(e *Estimates) ([]Proposal, error) { return mostHarmful(c.String(), e, int(c)), nil }
 
 // Fraction drops the share F of the samples that has the most negative removal effects, whatever their sign.
 type Fraction float64
@@ -74,33 +98,111 @@ type Fraction float64
 func (f Fraction) String() string { return "fraction:" + strconv.FormatFloat(float64(f), 'g', -1, 64) }
 func (Fraction) Adaptive() bool   { return false }
 
-// Amounts returns F times the number of samples, rounded to the nearest whole number.
-func (f Fraction) Amounts(delta []float64) []int {
-	return []int{max(0, min(int(math.Round(float64(f)*float64(len(delta)))), len(delta)-1))}
+// Propose implements Rule: F times the number of samples, rounded to the nearest whole number.
+func (f Fraction) Propose(e *Estimates) ([]Proposal, error) {
+	return mostHarmful(f.String(), e, int(math.Round(float64(f)*float64(len(e.Delta))))), nil
 }
 
-// Auto proposes several amounts, never more than there are unfavorable samples. Each is tried by training once on the
-// reduced data; the tune split decides, and may decide for dropping nothing. See [chooseAmount] for the decision.
+// Significant drops the samples whose removal effect is below zero by more than the folds of the score split, and the
+// seeds, differ: one-sided t tests, with the false discovery rate held at Q (Benjamini and Hochberg, JRSS B 1995). The least
+// p value comes first.
+type Significant float64
+
+func (q Significant) String() string {
+	return "significant:" + strconv.FormatFloat(float64(q), 'g', -1, 64)
+}
+func (Significant) Adaptive() bool { return false }
+
+// Propose implements Rule.
+func (q Significant) Propose(e *Estimates) ([]Proposal, error) {
+	p := e.PValues()
+	if p == nil {
+		return nil, errNoStandardErrors(q)
+	}
+	order := MostHarmful(e.Delta)
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
+	n := 0
+	for k, i := range order {
+		if p[i] <= float64(q)*float64(k+1)/float64(len(p)) {
+			n = k + 1
+		}
+	}
+	return []Proposal{{q.String(), order[:min(n, len(p)-1)]}}, nil
+}
+
+// Shrunk drops the samples whose removal effect is still below zero by a standard deviation after it has been drawn towards
+// the mean of all, as far as it is noise; see [Estimates.Shrunk]. The lowest posterior mean comes first.
+type Shrunk struct{}
+
+func (Shrunk) String() string { return "shrunk" }
+func (Shrunk) Adaptive() bool { return false }
+
+// Propose implements Rule.
+func (r Shrunk) Propose(e *Estimates) ([]Proposal, error) {
+	mean, deviation := e.Shrunk()
+	if mean == nil {
+		return nil, errNoStandardErrors(r)
+	}
+	order := slices.DeleteFunc(MostHarmful(mean), func(i int) bool { return mean[i]+deviation[i] >= 0 })
+	return []Proposal{{r.String(), order[:min(len(order), len(mean)-1)]}}, nil
+}
+
+func errNoStandardErrors(r Rule) error {
+	return usagef("the rule %s needs standard errors: an estimator with the score split for its target, and --score-folds or --influence-seeds above 1", r)
+}
+
+// Auto proposes several amounts, never more than there are unfavorable samples, and where there are standard errors what the
+// rules significant and shrunk drop. Each is tried by training once on the reduced data; the tune split decides, and may
+// decide for dropping nothing. See [chooseAmount] for the decision.
 type Auto struct{}
 
 // autoFractions are the shares of the training set that Auto tries. Mislabeled shares met in practice lie between a
 // few and some tens of percent, so the steps grow.
 var autoFractions = []float64{0.02, 0.05, 0.1, 0.2, 0.3}
 
+// autoDiscovery is the false discovery rate of the rule significant that Auto tries.
+const autoDiscovery = 0.1
+
 func (Auto) String() string { return "auto" }
 func (Auto) Adaptive() bool { return true }
 
-// Amounts returns the shares of autoFractions in samples, cut at the number of unfavorable samples, without repeats.
-func (Auto) Amounts(delta []float64) []int {
-	limit := unfavorable(delta)
-	var amounts []int
+// Propose implements Rule: the shares of autoFractions, cut at the number of unfavorable samples, significant and shrunk,
+// without empty ones and repeats, the smallest first.
+func (Auto) Propose(e *Estimates) ([]Proposal, error) {
+	limit := unfavorable(e.Delta)
+	var all []Proposal
+	add := func(list []Proposal, err error) error {
+		if err != nil {
+			return err
+		}
+		if p := list[0]; len(p.Drop) > 0 && !slices.ContainsFunc(all, func(q Proposal) bool { return sameSet(p.Drop, q.Drop) }) {
+			all = append(all, p)
+		}
+		return nil
+	}
 	for _, f := range autoFractions {
-		n := min(int(math.Round(f*float64(len(delta)))), limit, len(delta)-1)
-		if n > 0 && !slices.Contains(amounts, n) {
-			amounts = append(amounts, n)
+		list, err := Fraction(f).Propose(e)
+		if n := min(limit, len(list[0].Drop)); n < len(list[0].Drop) {
+			list = mostHarmful(Unfavorable{}.String(), e, n)
+		}
+		if err := add(list, err); err != nil {
+			return nil, err
 		}
 	}
-	return amounts
+	if e.StandardError != nil {
+		for _, r := range []Rule{Significant(autoDiscovery), Shrunk{}} {
+			if err := add(r.Propose(e)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Proposal) int { return cmp.Compare(len(a.Drop), len(b.Drop)) })
+	return all, nil
+}
+
+func sameSet(a, b []int) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(a, b)
 }
 
 func unfavorable(delta []float64) int {

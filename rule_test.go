@@ -2,13 +2,14 @@ package datadropout
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 )
 
 func TestParseRule(t *testing.T) {
-	for _, s := range []string{"auto", "unfavorable", "count:7", "fraction:0.25"} {
+	for _, s := range []string{"auto", "unfavorable", "significant:0.1", "shrunk", "count:7", "fraction:0.25"} {
 		r, err := ParseRule(s)
 		if err != nil {
 			t.Errorf("%s: %v", s, err)
@@ -18,7 +19,7 @@ func TestParseRule(t *testing.T) {
 			t.Errorf("%s reads back as %s", s, r)
 		}
 	}
-	for _, s := range []string{"", "auto:1", "count", "count:0", "count:-1", "count:x", "fraction:0", "fraction:1", "fraction:NaN", "fraction:", "worst"} {
+	for _, s := range []string{"", "auto:1", "count", "count:0", "count:-1", "count:x", "fraction:0", "fraction:1", "fraction:NaN", "fraction:", "significant:2", "significant", "shrunk:1", "worst"} {
 		_, err := ParseRule(s)
 		var usage *UsageError
 		if !errors.As(err, &usage) {
@@ -30,33 +31,73 @@ func TestParseRule(t *testing.T) {
 	}
 }
 
-func TestRuleAmounts(t *testing.T) {
+// counts are the sizes of what a rule proposes.
+func counts(t *testing.T, r Rule, e *Estimates) (n []int) {
+	t.Helper()
+	list, err := r.Propose(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list {
+		n = append(n, len(p.Drop))
+	}
+	return n
+}
+
+func TestRulePropose(t *testing.T) {
 	delta := make([]float64, 100) // 15 unfavorable, one exactly zero, 84 favorable
+	errs := make([]float64, 100)
 	for i := range delta {
 		delta[i] = float64(i - 15)
+		errs[i] = 4
 	}
+	plain := &Estimates{Delta: delta}
+	sure := &Estimates{Delta: delta, StandardError: errs, DegreesOfFreedom: math.Inf(1)}
 	tests := []struct {
 		rule string
+		e    *Estimates
 		want []int
 	}{
-		{"unfavorable", []int{15}},
-		{"count:7", []int{7}},
-		{"count:1000", []int{99}},
-		{"fraction:0.25", []int{25}},
-		{"fraction:0.999", []int{99}},
-		{"auto", []int{2, 5, 10, 15}},
+		{"unfavorable", plain, []int{15}},
+		{"count:7", plain, []int{7}},
+		{"count:1000", plain, []int{99}},
+		{"fraction:0.25", plain, []int{25}},
+		{"fraction:0.999", plain, []int{99}},
+		{"auto", plain, []int{2, 5, 10, 15}},
+		// By hand: at -15+k the p value is Phi((k-15)/4), and k+1 of 100 at a rate of 0.1 have to lie below 0.001 (k+1).
+		// Phi(-11/4) = 0.0030 <= 0.005 for k = 4; Phi(-10/4) = 0.0062 > 0.006 for k = 5, and so on.
+		{"significant:0.1", sure, []int{5}},
+		// The prior has the variance 841.7 - 16, so that the mean, 34.5, draws by 16/841.7: x + 0.019 (34.5 - x) + 3.96 < 0
+		// for x below -4.7.
+		{"shrunk", sure, []int{11}},
+		{"auto", sure, []int{2, 5, 10, 11, 15}},
 	}
 	for _, tt := range tests {
 		r, err := ParseRule(tt.rule)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := r.Amounts(delta); !slices.Equal(got, tt.want) {
+		if got := counts(t, r, tt.e); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.rule, got, tt.want)
 		}
 	}
-	if got := (Auto{}).Amounts([]float64{1, 2, 3}); len(got) != 0 {
+	if got := counts(t, Auto{}, &Estimates{Delta: []float64{1, 2, 3}}); len(got) != 0 {
 		t.Errorf("auto proposes %v where no sample is unfavorable", got)
+	}
+	for _, r := range []Rule{Significant(0.1), Shrunk{}} {
+		var usage *UsageError
+		if _, err := r.Propose(plain); !errors.As(err, &usage) {
+			t.Errorf("%s without standard errors: %v, want a usage error", r, err)
+		}
+	}
+}
+
+// A sample with a small effect that is sure goes before one with a large effect that is not.
+func TestSignificantDropsTheSure(t *testing.T) {
+	e := &Estimates{Delta: []float64{-9, -1, 5, 5}, StandardError: []float64{9, 0.1, 1, 1}, DegreesOfFreedom: 20}
+	list, err := Significant(0.05).Propose(e)
+	if err != nil || !slices.Equal(list[0].Drop, []int{1}) {
+		t.Errorf("dropped %v (%v), want the sure sample 1 alone", list, err)
 	}
 }
 

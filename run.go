@@ -17,8 +17,10 @@ type Outcome struct {
 	Config Config
 	Data   *Data
 	Result Result
-	// Scores holds the removal effect of every sample of the training split, in the order of Data.Split.Train.
-	Scores *influence.Scores
+	// Estimates holds the removal effect of every sample of the training split, in the order of Data.Split.Train, and
+	// Solver the worst outcome of the solvers behind them.
+	Estimates *Estimates
+	Solver    influence.Solver
 	// Predicted and TrainLoss hold, in the same order, the class that round 1 predicts and the loss there.
 	Predicted []int
 	TrainLoss []float32
@@ -39,6 +41,9 @@ func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store 
 	rule, err := ParseRule(c.Rule)
 	if err != nil {
 		return nil, err
+	}
+	if n := len(d.Split.Score); c.ScoreFolds > n {
+		return nil, usagef("the score split has %d samples, which can't be cut into %d folds", n, c.ScoreFolds)
 	}
 	engine := train.NewEngine(backend, network, train.CrossEntropy{})
 	defer engine.Close()
@@ -64,14 +69,18 @@ type runner struct {
 	out     *Outcome
 	times   TimesResult
 	drop    DropResult
+	folds   int // of the score split, behind the standard errors
 }
 
 func (r *runner) run(ctx context.Context) error {
-	kept := map[string][][]int{Full: make([][]int, r.config.Seeds)}
-	for k := range r.config.Seeds {
-		kept[Full][k] = r.data.Split.Train
-		piece := Event{Stage: StageRound1, Part: k + 1, Parts: r.config.Seeds, What: fmt.Sprintf("all %d samples, seed %d", len(r.data.Split.Train), r.seed(k))}
-		if _, err := r.train(ctx, armKey(Full, k), kept[Full][k], r.seed(k), piece, &r.times.Round1); err != nil {
+	kept := map[string][][]int{}
+	trainings := max(r.config.Seeds, r.config.InfluenceSeeds)
+	for k := range trainings {
+		if k < r.config.Seeds {
+			kept[Full] = append(kept[Full], r.data.Split.Train)
+		}
+		piece := Event{Stage: StageRound1, Part: k + 1, Parts: trainings, What: fmt.Sprintf("all %d samples, seed %d", len(r.data.Split.Train), r.seed(k))}
+		if _, err := r.train(ctx, armKey(Full, k), r.data.Split.Train, r.seed(k), piece, &r.times.Round1); err != nil {
 			return err
 		}
 	}
@@ -125,7 +134,7 @@ func (r *runner) train(ctx context.Context, key string, idx []int, seed uint64, 
 	return m, nil
 }
 
-// score estimates the removal effects with the model of the first seed.
+// score estimates the removal effects with the models of the first seeds.
 func (r *runner) score(ctx context.Context) error {
 	m, _, _, err := r.store.Model(armKey(Full, 0))
 	if err != nil {
@@ -136,42 +145,71 @@ func (r *runner) score(ctx context.Context) error {
 		return err
 	}
 	r.out.Predicted, r.out.TrainLoss = evaluation.Predicted, evaluation.SampleLoss
-	piece := Event{Stage: StageInfluence, Part: 1, Parts: 1,
-		What: fmt.Sprintf("%s over %d training and %d score samples", r.config.Estimator, len(r.data.Split.Train), len(r.data.Split.Score))}
-	scores, seconds, found, err := r.store.Scores()
+	var all []*influence.Scores
+	for k := range r.config.InfluenceSeeds {
+		s, err := r.scoreSeed(ctx, k)
+		if err != nil {
+			return err
+		}
+		all = append(all, s)
+	}
+	r.out.Estimates = Combine(all)
+	r.out.Solver = all[0].Solver
+	for k, s := range all[1:] {
+		if r.out.Solver.Converged && !s.Solver.Converged {
+			r.out.Solver = s.Solver
+			r.out.Solver.Message = fmt.Sprintf("seed %d: %s", r.seed(k+1), s.Solver.Message)
+		}
+	}
+	r.folds = len(all[0].Folds)
+	return nil
+}
+
+// scoreSeed returns the scores by the model of seed number k, from the store or anew.
+func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error) {
+	split := r.data.Split
+	piece := Event{Stage: StageInfluence, Part: k + 1, Parts: r.config.InfluenceSeeds,
+		What: fmt.Sprintf("%s over %d training and %d score samples, seed %d", r.config.Estimator, len(split.Train), len(split.Score), r.seed(k))}
+	key := fmt.Sprintf("scores/%d", k)
+	scores, seconds, found, err := r.store.Scores(key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !found {
+		m, _, _, err := r.store.Model(armKey(Full, k))
+		if err != nil {
+			return nil, err
+		}
 		estimator, err := influence.New(r.config.Estimator, r.config.Influence)
 		if err != nil {
-			return &UsageError{Err: err}
+			return nil, &UsageError{Err: err}
 		}
 		piece.Type = "start"
 		r.observe.emit(piece)
 		began := time.Now()
+		// Every seed scores the same folds, by the first seed.
 		scores, err = estimator.Score(ctx, &influence.Problem{
 			Backend: r.backend, Net: r.network, Loss: train.CrossEntropy{}, Model: m, Recipe: r.config.Recipe,
-			Source: r.data.Images, Train: r.data.Split.Train, Score: r.data.Split.Score, Seed: r.config.Seed, TrainSeed: r.config.Seed,
+			Source: r.data.Images, Train: split.Train, Score: split.Score, Seed: r.config.Seed, TrainSeed: r.seed(k),
+			Folds: r.config.ScoreFolds,
 		}, func(done, total int) {
 			e := piece
 			e.Type, e.Fraction = "progress", float64(done)/float64(total)
 			r.observe.emit(e)
 		})
 		if err != nil {
-			return fmt.Errorf("influence by %s: %w", r.config.Estimator, err)
+			return nil, fmt.Errorf("influence by %s: %w", r.config.Estimator, err)
 		}
 		seconds = time.Since(began).Seconds()
-		if err := r.store.SaveScores(scores, seconds); err != nil {
-			return err
+		if err := r.store.SaveScores(key, scores, seconds); err != nil {
+			return nil, err
 		}
 	}
-	r.times.Influence = seconds
-	r.out.Scores = scores
+	r.times.Influence += seconds
 	piece.Type, piece.Fraction, piece.Seconds, piece.Resumed = "done", 1, seconds, found
 	piece.Summary = fmt.Sprintf("%d of %d samples unfavorable", unfavorable(scores.Delta), len(scores.Delta))
 	r.observe.emit(piece)
-	return nil
+	return scores, nil
 }
 
 // round2 trains the dropped, random and highest_loss arms at every seed.

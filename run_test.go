@@ -33,14 +33,14 @@ func smallRun(t *testing.T, rule string) *Outcome {
 // nothing of the other splits is among them.
 func TestRunDropsTheMostHarmful(t *testing.T) {
 	o := smallRun(t, "count:40")
-	worst := slices.Clone(o.Scores.Delta)
+	worst := slices.Clone(o.Estimates.Delta)
 	slices.Sort(worst)
 	place := map[int]int{}
 	for k, p := range o.Data.Split.Train {
 		place[p] = k
 	}
 	for k, p := range o.Dropped {
-		if got := o.Scores.Delta[place[p]]; got != worst[k] {
+		if got := o.Estimates.Delta[place[p]]; got != worst[k] {
 			t.Fatalf("dropped sample %d has the removal effect %v, want %v", k, got, worst[k])
 		}
 	}

@@ -24,10 +24,11 @@ type Store interface {
 	Model(key string) (m *train.Model, seconds float64, ok bool, err error)
 	// SaveModel saves the model of a finished training.
 	SaveModel(key string, m *train.Model, seconds float64) error
-	// Scores returns the saved removal effects and the seconds that their estimation took.
-	Scores() (s *influence.Scores, seconds float64, ok bool, err error)
-	// SaveScores saves the removal effects.
-	SaveScores(s *influence.Scores, seconds float64) error
+	// Scores returns the removal effects saved under the key, such as "scores/0" (seed number), and the seconds that their
+	// estimation took.
+	Scores(key string) (s *influence.Scores, seconds float64, ok bool, err error)
+	// SaveScores saves removal effects.
+	SaveScores(key string, s *influence.Scores, seconds float64) error
 }
 
 // DirStore is the Store of a run directory: checkpoints/ and state.json.
@@ -46,8 +47,6 @@ type state struct {
 const (
 	stateFile     = "state.json"
 	checkpointDir = "checkpoints"
-	scoresFile    = "scores.json"
-	scoresKey     = "scores"
 	stateSchema   = 1
 )
 
@@ -124,8 +123,9 @@ func (s *DirStore) saveState() error {
 	return maybe.WriteFile(filepath.Join(s.dir, stateFile), append(raw, '\n'), 0o644)
 }
 
-func (s *DirStore) modelPath(key string) string {
-	return filepath.Join(s.dir, checkpointDir, strings.ReplaceAll(key, "/", "-")+".model")
+// path is the file that keeps what is saved under a key.
+func (s *DirStore) path(key, extension string) string {
+	return filepath.Join(s.dir, checkpointDir, strings.ReplaceAll(key, "/", "-")+extension)
 }
 
 // Model implements Store.
@@ -134,7 +134,7 @@ func (s *DirStore) Model(key string) (*train.Model, float64, bool, error) {
 	if !ok {
 		return nil, 0, false, nil
 	}
-	m, err := train.LoadModel(s.modelPath(key))
+	m, err := train.LoadModel(s.path(key, ".model"))
 	if err != nil {
 		return nil, 0, false, err
 	}
@@ -143,7 +143,7 @@ func (s *DirStore) Model(key string) (*train.Model, float64, bool, error) {
 
 // SaveModel implements Store.
 func (s *DirStore) SaveModel(key string, m *train.Model, seconds float64) error {
-	if err := m.Save(s.modelPath(key)); err != nil {
+	if err := m.Save(s.path(key, ".model")); err != nil {
 		return err
 	}
 	s.state.Seconds[key] = seconds
@@ -151,12 +151,12 @@ func (s *DirStore) SaveModel(key string, m *train.Model, seconds float64) error 
 }
 
 // Scores implements Store.
-func (s *DirStore) Scores() (*influence.Scores, float64, bool, error) {
-	seconds, ok := s.state.Seconds[scoresKey]
+func (s *DirStore) Scores(key string) (*influence.Scores, float64, bool, error) {
+	seconds, ok := s.state.Seconds[key]
 	if !ok {
 		return nil, 0, false, nil
 	}
-	path := filepath.Join(s.dir, checkpointDir, scoresFile)
+	path := s.path(key, ".json")
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, 0, false, err
@@ -169,15 +169,15 @@ func (s *DirStore) Scores() (*influence.Scores, float64, bool, error) {
 }
 
 // SaveScores implements Store.
-func (s *DirStore) SaveScores(scores *influence.Scores, seconds float64) error {
+func (s *DirStore) SaveScores(key string, scores *influence.Scores, seconds float64) error {
 	raw, err := json.Marshal(scores)
 	if err != nil {
 		return err
 	}
-	if err := maybe.WriteFile(filepath.Join(s.dir, checkpointDir, scoresFile), raw, 0o644); err != nil {
+	if err := maybe.WriteFile(s.path(key, ".json"), raw, 0o644); err != nil {
 		return err
 	}
-	s.state.Seconds[scoresKey] = seconds
+	s.state.Seconds[key] = seconds
 	return s.saveState()
 }
 
@@ -185,12 +185,12 @@ func (s *DirStore) SaveScores(scores *influence.Scores, seconds float64) error {
 type memoryStore struct {
 	models  map[string]*train.Model
 	seconds map[string]float64
-	scores  *influence.Scores
+	scores  map[string]*influence.Scores
 }
 
 // NewMemoryStore returns a Store that lives and dies with the process.
 func NewMemoryStore() Store {
-	return &memoryStore{models: map[string]*train.Model{}, seconds: map[string]float64{}}
+	return &memoryStore{models: map[string]*train.Model{}, seconds: map[string]float64{}, scores: map[string]*influence.Scores{}}
 }
 
 func (s *memoryStore) Model(key string) (*train.Model, float64, bool, error) {
@@ -203,12 +203,13 @@ func (s *memoryStore) SaveModel(key string, m *train.Model, seconds float64) err
 	return nil
 }
 
-func (s *memoryStore) Scores() (*influence.Scores, float64, bool, error) {
-	return s.scores, s.seconds[scoresKey], s.scores != nil, nil
+func (s *memoryStore) Scores(key string) (*influence.Scores, float64, bool, error) {
+	scores, ok := s.scores[key]
+	return scores, s.seconds[key], ok, nil
 }
 
-func (s *memoryStore) SaveScores(scores *influence.Scores, seconds float64) error {
-	s.scores, s.seconds[scoresKey] = scores, seconds
+func (s *memoryStore) SaveScores(key string, scores *influence.Scores, seconds float64) error {
+	s.scores[key], s.seconds[key] = scores, seconds
 	return nil
 }
 

@@ -44,7 +44,7 @@ type card struct {
 
 // Page returns report.html: one self-contained page, without script and without anything to load.
 func Page(o *datadropout.Outcome) ([]byte, error) {
-	order := datadropout.MostHarmful(o.Scores.Delta)
+	order := datadropout.MostHarmful(o.Estimates.Delta)
 	n := min(shown, len(order))
 	harmful, err := cards(o, order[:n])
 	if err != nil {
@@ -84,7 +84,7 @@ func cards(o *datadropout.Outcome, order []int) ([]card, error) {
 			ID:        images.ID(p),
 			Label:     images.Classes[images.Labels[p]],
 			Predicted: images.Classes[o.Predicted[i]],
-			Delta:     fmt.Sprintf("%+.2e", o.Scores.Delta[i]),
+			Delta:     fmt.Sprintf("%+.2e", o.Estimates.Delta[i]),
 			Dropped:   dropped[p],
 		}
 		if images.Planted(p) {

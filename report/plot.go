@@ -48,7 +48,7 @@ func armPlot(lines []ArmLine) template.HTML {
 // the 0.5 and 99.5 percentiles; what lies beyond is counted in the outermost bars.
 func histogram(o *datadropout.Outcome) template.HTML {
 	const width, height, bins, bottom = 640, 170, 64, 28
-	delta := o.Scores.Delta
+	delta := o.Estimates.Delta
 	low, high := cut(delta)
 	if !(high > low) {
 		return ""

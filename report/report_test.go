@@ -27,17 +27,19 @@ func outcome(t *testing.T) *datadropout.Outcome {
 		t.Fatal(err)
 	}
 	o := &datadropout.Outcome{
-		Config:  datadropout.DefaultConfig(),
-		Data:    &datadropout.Data{Images: noisy, Split: dataset.Split{Train: train, Score: []int{12, 13}, Tune: []int{14, 15}, Test: []int{16, 17, 18}}, Hash: images.Hash()},
-		Scores:  &influence.Scores{Calibrated: true, Solver: influence.Solver{Iterations: 7, Residual: 0.005, Damping: 1.0005, Converged: true}},
-		Dropped: []int{1, 0}, Kept: train[2:],
+		Config:    datadropout.DefaultConfig(),
+		Data:      &datadropout.Data{Images: noisy, Split: dataset.Split{Train: train, Score: []int{12, 13}, Tune: []int{14, 15}, Test: []int{16, 17, 18}}, Hash: images.Hash()},
+		Estimates: &datadropout.Estimates{DegreesOfFreedom: 6.5, SeedCorrelation: math.NaN()},
+		Solver:    influence.Solver{Iterations: 7, Residual: 0.005, Damping: 1.0005, Converged: true},
+		Dropped:   []int{1, 0}, Kept: train[2:],
 	}
 	for k := range train {
-		o.Scores.Delta = append(o.Scores.Delta, 1e-4*float64(k)-2.5e-4)
+		o.Estimates.Delta = append(o.Estimates.Delta, 1e-4*float64(k)-2.5e-4)
+		o.Estimates.StandardError = append(o.Estimates.StandardError, 1e-4+1e-5*float64(k))
 		o.Predicted = append(o.Predicted, noisy.Labels[k])
 		o.TrainLoss = append(o.TrainLoss, float32(12-k)/8)
 	}
-	o.Scores.Delta[0], o.Scores.Delta[1] = -2e-4, -3e-4
+	o.Estimates.Delta[0], o.Estimates.Delta[1] = -2e-4, -3e-4
 	arm := func(metric ...float64) *datadropout.ArmResult {
 		a := &datadropout.ArmResult{TestMetric: metric}
 		for _, m := range metric {
@@ -50,9 +52,10 @@ func outcome(t *testing.T) *datadropout.Outcome {
 		Schema: 1, Task: "classification", Metric: "accuracy", Backend: "cpu",
 		Data: datadropout.DataResult{Name: "shapes", Train: 12, Val: 2, Tune: 2, Test: 3, Hash: o.Data.Hash, Planted: 3},
 		Net:  datadropout.NetResult{Name: "lenet5", Parameters: 61706},
-		Infl: datadropout.InflResult{Estimator: "cg", Seconds: 1.5, Solver: o.Scores.Solver},
+		Infl: datadropout.InflResult{Estimator: "cg", Seconds: 1.5, Solver: o.Solver,
+			Seeds: 1, Folds: 5, SeedCorrelation: datadropout.Number(math.NaN()), MedianStandardError: 1.55e-4},
 		Drop: datadropout.DropResult{Rule: "auto", Count: 2, Fraction: 2.0 / 12, PlantedFound: 2, Unfavorable: 3, Amounts: []datadropout.Amount{
-			{Loss: 0.5, Metric: 0.8}, {Count: 2, Loss: 0.4, Metric: 0.85, LossChange: -0.1, StandardError: 0.02, Chosen: true}}},
+			{Loss: 0.5, Metric: 0.8}, {Rule: "fraction:0.2", Count: 2, Loss: 0.4, Metric: 0.85, LossChange: -0.1, StandardError: 0.02, Chosen: true}}},
 		Arms: datadropout.ArmsResult{
 			datadropout.Full: arm(0.80, 0.81, 0.79), datadropout.Dropped: arm(0.85, 0.86, 0.84),
 			datadropout.Random: arm(0.78, 0.80, 0.79), datadropout.HighestLoss: arm(0.83, 0.82, 0.84)},

@@ -102,21 +102,28 @@ type row struct {
 }
 
 // header names the columns. delta is the removal effect: the predicted change of the mean validation loss, in loss
-// units, if the sample is removed; below zero the sample is unfavorable.
+// units, if the sample is removed; below zero the sample is unfavorable. standard_error is its, and p_value the one-sided
+// one against an effect of zero or more.
 func header(o *datadropout.Outcome) []string {
 	h := []string{"index", "id", "label", "delta", "predicted", "train_loss"}
+	if o.Estimates.StandardError != nil {
+		h = append(h, "standard_error", "p_value")
+	}
 	if o.Data.Images.Original != nil {
 		h = append(h, "original_label")
 	}
 	return h
 }
 
-func record(o *datadropout.Outcome, r row) []string {
+func record(o *datadropout.Outcome, pValues []float64, r row) []string {
 	images := o.Data.Images
 	rec := []string{
 		strconv.Itoa(r.position), images.ID(r.position), strconv.Itoa(images.Labels[r.position]),
-		strconv.FormatFloat(o.Scores.Delta[r.order], 'g', -1, 64),
+		strconv.FormatFloat(o.Estimates.Delta[r.order], 'g', -1, 64),
 		strconv.Itoa(o.Predicted[r.order]), strconv.FormatFloat(float64(o.TrainLoss[r.order]), 'g', -1, 32),
+	}
+	if e := o.Estimates; e.StandardError != nil {
+		rec = append(rec, strconv.FormatFloat(e.StandardError[r.order], 'g', -1, 64), strconv.FormatFloat(pValues[r.order], 'g', -1, 64))
 	}
 	if images.Original != nil {
 		rec = append(rec, strconv.Itoa(images.Original[r.position]))
@@ -129,8 +136,9 @@ func table(o *datadropout.Outcome, rows []row) []byte {
 	w := csv.NewWriter(&b)
 	// A bytes.Buffer takes every write, so the writer has no error to report.
 	_ = w.Write(header(o))
+	pValues := o.Estimates.PValues()
 	for _, r := range rows {
-		_ = w.Write(record(o, r))
+		_ = w.Write(record(o, pValues, r))
 	}
 	w.Flush()
 	return b.Bytes()

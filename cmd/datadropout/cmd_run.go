@@ -82,6 +82,8 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.Float64Var(&c.Influence.Damping, "damping", c.Influence.Damping, "lambda added to the curvature, beside the weight decay; 0: the default, below 0: none")
 	f.IntVar(&c.Influence.HessianSamples, "hessian-samples", c.Influence.HessianSamples, "training samples that curvature products use; 0: the default, below 0: all")
 	f.IntVar(&c.Influence.MaxIterations, "max-iterations", c.Influence.MaxIterations, "most conjugate-gradient iterations; 0: the default")
+	f.IntVar(&c.InfluenceSeeds, "influence-seeds", c.InfluenceSeeds, "round-1 models whose scores are averaged")
+	f.IntVar(&c.ScoreFolds, "score-folds", c.ScoreFolds, "parts of the score split that give scores a standard error; 1: none")
 	f.StringVar(&c.Rule, "rule", c.Rule, "what to drop: "+datadropout.Rules)
 	f.IntVar(&c.Seeds, "seeds", c.Seeds, "paired repetitions of every arm")
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "first seed; also draws the split and the label noise")

@@ -1,0 +1,220 @@
+package datadropout
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mathext"
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/datadropout/datadropout/influence"
+)
+
+// Estimates are the removal effects that a rule decides on: means over seeds of round 1, and how far they can be trusted.
+// Its lists hold an entry a training sample, in the order of the training split.
+type Estimates struct {
+	// Delta holds the removal effects, in loss units; below zero the sample is unfavorable.
+	Delta []float64
+	// StandardError holds their standard errors over the folds of the score split and over seeds; nil where there is
+	// neither. The variances are moderated: each is drawn towards the one that all samples have in common, as far as they
+	// agree (Smyth 2004, Statistical Applications in Genetics and Molecular Biology 3(1), section 6.2).
+	StandardError []float64
+	// DegreesOfFreedom of the t statistics Delta/StandardError; infinite where all samples share one variance.
+	DegreesOfFreedom float64
+	// SeedCorrelation is the mean Spearman correlation between the removal effects of two seeds; NaN with one seed.
+	SeedCorrelation float64
+}
+
+// Combine averages the scores of round 1 at several seeds, at least one, all of the same samples.
+//
+// With K folds of the score split and delta_k the mean over seeds of a sample's effect on fold k, the mean over folds has the
+// variance s^2/K, s the sample standard deviation of the delta_k. With S seeds the variance over seeds, of their means,
+// over S is added.
+func Combine(scores []*influence.Scores) *Estimates {
+	n, seeds := len(scores[0].Delta), len(scores)
+	e := &Estimates{Delta: make([]float64, n), SeedCorrelation: math.NaN()}
+	for _, s := range scores {
+		floats.AddScaled(e.Delta, 1/float64(seeds), s.Delta)
+	}
+	if seeds > 1 {
+		e.SeedCorrelation = seedCorrelation(scores)
+	}
+	if variance, df := variances(scores); df > 0 {
+		e.moderate(variance, df)
+	}
+	return e
+}
+
+// variances returns the variances of the mean removal effects over folds and over seeds, added, and their degrees of freedom,
+// added; 0 where there is neither.
+func variances(scores []*influence.Scores) (variance []float64, df float64) {
+	n, seeds, folds := len(scores[0].Delta), len(scores), len(scores[0].Folds)
+	variance = make([]float64, n)
+	values := make([]float64, max(folds, seeds))
+	if folds > 1 {
+		df += float64(folds - 1)
+		for i := range variance {
+			for k := range folds {
+				values[k] = 0
+				for _, s := range scores {
+					values[k] += s.Folds[k][i] / float64(seeds)
+				}
+			}
+			variance[i] += stat.Variance(values[:folds], nil) / float64(folds)
+		}
+	}
+	if seeds > 1 {
+		df += float64(seeds - 1)
+		for i := range variance {
+			for k, s := range scores {
+				values[k] = s.Delta[i]
+			}
+			variance[i] += stat.Variance(values[:seeds], nil) / float64(seeds)
+		}
+	}
+	return variance, df
+}
+
+// moderate fills in the standard errors: with d degrees of freedom behind every variance and the prior's d0 and s0^2,
+// (d0 s0^2 + d s^2) / (d0 + d).
+func (e *Estimates) moderate(variance []float64, d float64) {
+	d0, s0 := commonVariance(variance, d)
+	e.DegreesOfFreedom = d0 + d
+	e.StandardError = make([]float64, len(variance))
+	for i, v := range variance {
+		if math.IsInf(d0, 1) {
+			v = s0
+		} else {
+			v = (d0*s0 + d*v) / (d0 + d)
+		}
+		e.StandardError[i] = math.Sqrt(v)
+	}
+}
+
+// commonVariance estimates the prior of variances with d degrees of freedom each: d0 and s0^2 of a scaled inverse
+// chi-squared distribution, by the moments of their logarithms (Smyth 2004, section 6.2). Variances of zero are left out.
+// Without two others there is no prior: d0 is 0.
+func commonVariance(variance []float64, d float64) (d0, s0 float64) {
+	var logs []float64
+	for _, v := range variance {
+		if v > 0 {
+			logs = append(logs, math.Log(v)-mathext.Digamma(d/2)+math.Log(d/2))
+		}
+	}
+	if len(logs) < 2 {
+		return 0, 0
+	}
+	mean, spread := stat.MeanVariance(logs, nil)
+	excess := spread - trigamma(d/2)
+	if excess <= 0 {
+		return math.Inf(1), math.Exp(mean)
+	}
+	d0 = 2 * inverseTrigamma(excess)
+	return d0, math.Exp(mean + mathext.Digamma(d0/2) - math.Log(d0/2))
+}
+
+func trigamma(x float64) float64 { return mathext.Zeta(2, x) }
+
+// inverseTrigamma solves trigamma(y) = x > 0. Newton's iteration on 1/trigamma, which is convex and nearly linear, rises
+// towards the solution from 1/2 + 1/x, which lies below it (Smyth 2004, appendix).
+func inverseTrigamma(x float64) float64 {
+	if x > 1e7 {
+		return 1 / math.Sqrt(x)
+	}
+	y := 0.5 + 1/x
+	for range 50 {
+		t := trigamma(y)
+		step := t * (1 - t/x) / (-2 * mathext.Zeta(3, y)) // the derivative of trigamma
+		y += step
+		if math.Abs(step) < 1e-10*y {
+			break
+		}
+	}
+	return y
+}
+
+// seedCorrelation is the mean Spearman correlation over all pairs of scores.
+func seedCorrelation(scores []*influence.Scores) float64 {
+	ranked := make([][]float64, len(scores))
+	for k, s := range scores {
+		ranked[k] = ranks(s.Delta)
+	}
+	sum, pairs := 0.0, 0
+	for a := range ranked {
+		for b := range a {
+			sum += stat.Correlation(ranked[a], ranked[b], nil)
+			pairs++
+		}
+	}
+	return sum / float64(pairs)
+}
+
+// ranks returns the ranks of the values from 0; ties share the mean of theirs.
+func ranks(values []float64) []float64 {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
+	r := make([]float64, len(values))
+	for from := 0; from < len(order); {
+		to := from + 1
+		for to < len(order) && values[order[to]] == values[order[from]] {
+			to++
+		}
+		for _, i := range order[from:to] {
+			r[i] = float64(from+to-1) / 2
+		}
+		from = to
+	}
+	return r
+}
+
+// PValues are the one-sided p values against a removal effect of zero or more: small where the sample is surely
+// unfavorable. It is nil without standard errors; a standard error of zero gives 1.
+func (e *Estimates) PValues() []float64 {
+	if e.StandardError == nil {
+		return nil
+	}
+	cdf := distuv.UnitNormal.CDF
+	if !math.IsInf(e.DegreesOfFreedom, 1) {
+		cdf = distuv.StudentsT{Mu: 0, Sigma: 1, Nu: e.DegreesOfFreedom}.CDF
+	}
+	p := make([]float64, len(e.Delta))
+	for i, d := range e.Delta {
+		p[i] = 1
+		if e.StandardError[i] > 0 {
+			p[i] = cdf(d / e.StandardError[i])
+		}
+	}
+	return p
+}
+
+// Shrunk returns the posterior means and standard deviations of the true removal effects when these are normally
+// distributed over samples and the estimates around them: empirical Bayes (Efron and Morris, JASA 1973), mean and variance
+// of the prior by moments. It is nil without standard errors.
+func (e *Estimates) Shrunk() (mean, deviation []float64) {
+	if e.StandardError == nil {
+		return nil, nil
+	}
+	center, spread := stat.MeanVariance(e.Delta, nil)
+	noise := 0.0
+	for _, s := range e.StandardError {
+		noise += s * s / float64(len(e.Delta))
+	}
+	prior := max(0, spread-noise)
+	mean, deviation = make([]float64, len(e.Delta)), make([]float64, len(e.Delta))
+	for i, d := range e.Delta {
+		v := e.StandardError[i] * e.StandardError[i]
+		if prior+v == 0 {
+			mean[i] = d
+			continue
+		}
+		mean[i] = center + (d-center)*prior/(prior+v)
+		deviation[i] = math.Sqrt(prior * v / (prior + v))
+	}
+	return mean, deviation
+}
