@@ -21,13 +21,16 @@ type Engine struct {
 	net     *net.Network
 	loss    Loss
 	step    *Exec
-	eval    *Exec
+	// weighted is step with a weight for every sample.
+	weighted *Exec
+	eval     *Exec
 }
 
 // NewEngine returns an engine. Close it when it is no longer needed.
 func NewEngine(b compute.Backend, n *net.Network, l Loss) *Engine {
 	e := &Engine{backend: b, net: n, loss: l}
 	e.step = MustNewExec(b, e.StepGraph).WithName("train step").SetMaxCache(-1)
+	e.weighted = MustNewExec(b, e.weightedStepGraph).WithName("weighted train step").SetMaxCache(-1)
 	e.eval = MustNewExec(b, e.evaluationGraph).WithName("evaluation").SetMaxCache(-1)
 	return e
 }
@@ -35,6 +38,7 @@ func NewEngine(b compute.Backend, n *net.Network, l Loss) *Engine {
 // Close frees the compiled graphs.
 func (e *Engine) Close() {
 	e.step.Finalize()
+	e.weighted.Finalize()
 	e.eval.Finalize()
 }
 
@@ -65,13 +69,18 @@ func (e *DivergedError) Error() string {
 // scalars learning rate, momentum factor and weight decay, and for a network with state the state [S].
 // Outputs: theta', momentum', the mean loss before the update, and the new state where there is one.
 func (e *Engine) StepGraph(in []*Node) []*Node {
+	return e.update(in, func(l *Node) *Node { return ReduceAllMean(l) })
+}
+
+// update builds the outputs of StepGraph for a batch loss that is made of the losses of the samples, [batch].
+func (e *Engine) update(in []*Node, join func(losses *Node) *Node) []*Node {
 	theta, momentum, x, y, rate, mu, decay := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
 	pass := &net.Pass{Params: net.Unflatten(theta, e.net.Params), Training: true}
 	if e.net.StateSize() > 0 {
 		pass.State = net.Unflatten(in[7], e.net.State)
 		pass.NewState = make([]*Node, len(pass.State))
 	}
-	loss := ReduceAllMean(e.loss.PerSample(e.net.Forward(pass, x), y))
+	loss := join(e.loss.PerSample(e.net.Forward(pass, x), y))
 	// With respect to the tensors, not to the flat vector: cutting it up has no part in the derivative.
 	gradient := net.Flatten(Gradient(loss, pass.Params...))
 	momentum = Add(Add(Mul(mu, momentum), gradient), Mul(decay, theta))
@@ -86,6 +95,10 @@ func (e *Engine) StepGraph(in []*Node) []*Node {
 // samples come from the seed (see [Order]). progress, which may be nil, is called after every step. Cancelling ctx stops
 // between two steps and returns its error. A loss or parameter that is not finite is a *[DivergedError].
 func (e *Engine) Train(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, progress func(Progress)) (*Model, error) {
+	return e.train(ctx, src, idx, nil, r, seed, progress)
+}
+
+func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weights []float32, r Recipe, seed uint64, progress func(Progress)) (*Model, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -95,6 +108,9 @@ func (e *Engine) Train(ctx context.Context, src dataset.Source, idx []int, r Rec
 		return nil, err
 	}
 	defer run.close()
+	if weights != nil {
+		run.weigh(src.Len(), idx, weights)
+	}
 	run.load(point{theta: theta, momentum: make([]float32, len(theta)), state: state})
 	size := run.batch.Size()
 

@@ -20,6 +20,10 @@ type round struct {
 	batch                  *Batch
 	theta, momentum, state *tensors.Tensor
 	rate, mu, decay        *tensors.Tensor
+	// weightOf holds the weights of the samples by position in the source, and weights those of the batch, in a weighted
+	// training; else both are nil.
+	weightOf []float32
+	weights  *tensors.Tensor
 }
 
 // point is where a training stands between two steps: copies on the host. step counts the steps done.
@@ -91,7 +95,14 @@ func (r *round) step(rate float64) (float64, error) {
 		}
 	}
 	r.theta, r.momentum, r.state = nil, nil, nil
-	out, err := r.engine.step.Call(args...)
+	exec := r.engine.step
+	if r.weights != nil {
+		if err := r.fillWeights(); err != nil {
+			return 0, err
+		}
+		exec, args = r.engine.weighted, append(args, r.weights)
+	}
+	out, err := exec.Call(args...)
 	if err != nil {
 		return 0, err
 	}
@@ -133,6 +144,9 @@ func (r *round) close() {
 	r.free()
 	for _, t := range []*tensors.Tensor{r.rate, r.mu, r.decay} {
 		_ = t.FinalizeAll()
+	}
+	if r.weights != nil {
+		_ = r.weights.FinalizeAll()
 	}
 	_ = r.batch.Close()
 }
