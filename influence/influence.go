@@ -94,6 +94,8 @@ type Solver struct {
 	NegativeCurvature int `json:"negative_curvature"`
 	// Samples is the number of training samples in the curvature.
 	Samples int `json:"samples,omitempty"`
+	// Smoothness compares predicted with true changes for perturbations of growing size, where the estimator checks that.
+	Smoothness []Perturbation `json:"smoothness,omitempty"`
 	// Message says in words why the solver did not converge, or what the estimator has to tell.
 	Message string `json:"message,omitempty"`
 }
@@ -125,6 +127,8 @@ type Options struct {
 	// Memory bounds the host memory for the steps of a training that is repeated, in bytes; see [train.Engine.Trajectory].
 	// 0 means DefaultMemory. Scores do not depend on it, only time does.
 	Memory int64 `yaml:"memory,omitempty" json:"memory,omitempty"`
+	// NoSmoothnessCheck leaves out the check of metagradient that training is smooth, three trainings; see Solver.Smoothness.
+	NoSmoothnessCheck bool `yaml:"no_smoothness_check,omitempty" json:"no_smoothness_check,omitempty"`
 }
 
 // Defaults of Options.

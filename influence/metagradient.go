@@ -35,7 +35,7 @@ import (
 // shares the forward pass.
 //
 // It is the derivative of training as it was carried out, kinks included: with ReLU or max-pooling it says little about
-// what removing a sample does. The training is repeated from its seed and must end at the problem's model.
+// what removing a sample does. So the scores are checked, see checkSmoothness. The training is repeated from its seed and must end at the problem's model.
 type metagradient struct{ options Options }
 
 var _ Estimator = (*metagradient)(nil)
@@ -68,7 +68,11 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	var count *counter
 	trajectory, err := engine.Trajectory(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, memory, func(_, planned int) {
 		if count == nil {
-			count = newCounter(progress, (planned+sweepCost*steps)*size+len(p.Score))
+			total := planned + sweepCost*steps
+			if !e.options.NoSmoothnessCheck {
+				total += len(perturbedFractions) * steps
+			}
+			count = newCounter(progress, total*size+len(p.Score))
 		}
 		count.add(size)
 	})
@@ -93,11 +97,16 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	if err != nil {
 		return nil, err
 	}
-	count.advance(0)
 	scores.Calibrated = true
 	scores.Solver = Solver{Converged: true, Message: fmt.Sprintf(
 		"%d steps back; training took %.2f times its steps, and the way back held %.1f MB",
 		steps, float64(trajectory.Done())/float64(steps), float64(trajectory.Peak())/1e6)}
+	if !e.options.NoSmoothnessCheck {
+		if err := checkSmoothness(ctx, engine, p, scores.Delta, &scores.Solver, count.add); err != nil {
+			return nil, err
+		}
+	}
+	count.advance(0)
 	return scores, nil
 }
 

@@ -294,3 +294,38 @@ func TestMetagradientRefuses(t *testing.T) {
 		t.Error("a negative bound on memory: no error")
 	}
 }
+
+// TestSmoothnessCheck trains a smooth network, whose removals the metagradient predicts, and one with ReLU, max-pooling and
+// large steps, where the check must find the prediction wrong.
+func TestSmoothnessCheck(t *testing.T) {
+	src := newBlobs(400, 12, 12, 3, 8)
+	for i := 0; i < 200; i += 7 {
+		src.labels[i] = (src.labels[i] + 1) % 3
+	}
+	for _, c := range []struct {
+		name   string
+		recipe train.Recipe
+		smooth bool
+	}{
+		{"lenet5-smooth", train.Recipe{Epochs: 4, BatchSize: 40, LearningRate: 0.01, Momentum: 0.9, WarmupFraction: 0.1}, true},
+		{"lenet5", train.Recipe{Epochs: 20, BatchSize: 20, LearningRate: 0.1, Momentum: 0.9}, false},
+	} {
+		n, err := net.New(c.name, [3]int{12, 12, 1}, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := replayable(t, 2, n, src, c.recipe, 3)
+		s := score(t, estimator(t, "metagradient", Options{}), p)
+		t.Logf("%s: %+v", c.name, s.Solver)
+		if s.Solver.Converged != c.smooth {
+			t.Errorf("%s: converged is %v; %+v", c.name, s.Solver.Converged, s.Solver)
+		}
+		if len(s.Solver.Smoothness) != len(perturbedFractions) {
+			t.Fatalf("%s: %d perturbations", c.name, len(s.Solver.Smoothness))
+		}
+		first := s.Solver.Smoothness[0]
+		if c.smooth && math.Abs(first.True/first.Predicted-1) > 0.2 {
+			t.Errorf("%s: predicted %g, true %g", c.name, first.Predicted, first.True)
+		}
+	}
+}
