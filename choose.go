@@ -1,9 +1,11 @@
 package datadropout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
@@ -20,20 +22,12 @@ func (r *runner) choose(ctx context.Context) error {
 		return err
 	}
 	var drop []int
-	switch {
-	case !r.rule.Adaptive():
-		drop = proposals[0].Drop
-	case len(proposals) > 0:
-		tried, err := r.try(ctx, proposals)
-		if err != nil {
+	if r.rule.Adaptive() {
+		if drop, err = r.selectProposal(ctx, proposals); err != nil {
 			return err
 		}
-		chosen := chooseAmount(tried)
-		tried[chosen].Chosen = true
-		if chosen > 0 {
-			drop = proposals[chosen-1].Drop
-		}
-		r.drop.Amounts = tried
+	} else {
+		drop = proposals[0].Drop
 	}
 	if len(drop) >= len(delta) {
 		return fmt.Errorf("the rule %s would drop all %d training samples", r.rule, len(delta))
@@ -48,6 +42,38 @@ func (r *runner) choose(ctx context.Context) error {
 	return nil
 }
 
+// mostConfirmed bounds how many proposals are trained at every seed.
+const mostConfirmed = 2
+
+// selectProposal tries every proposal at the first seed, and confirms the best of those that qualify at all seeds: what differs by
+// the luck of one training must not be taken for a gain. It returns what the first confirmed one drops, nil if none is.
+func (r *runner) selectProposal(ctx context.Context, proposals []Proposal) ([]int, error) {
+	if len(proposals) == 0 {
+		return nil, nil
+	}
+	tried, err := r.try(ctx, proposals)
+	if err != nil {
+		return nil, err
+	}
+	r.drop.Amounts = tried
+	order := qualified(tried)
+	for _, i := range order[:min(len(order), mostConfirmed)] {
+		p := proposals[i-1]
+		if r.config.Seeds > 1 {
+			if err := r.confirm(ctx, p, &tried[i]); err != nil {
+				return nil, err
+			}
+			if !tried[i].confirmed() {
+				continue
+			}
+		}
+		tried[i].Chosen, r.chosen = true, p.Rule
+		return p.Drop, nil
+	}
+	tried[0].Chosen = true
+	return nil, nil
+}
+
 // positions are those in the data set of places in the training split.
 func (r *runner) positions(order []int) []int {
 	p := make([]int, len(order))
@@ -57,60 +83,104 @@ func (r *runner) positions(order []int) []int {
 	return p
 }
 
+// trialKey is the key of the training on what a proposal keeps, at seed number k.
+func trialKey(rule string, k int) string {
+	return fmt.Sprintf("try/%s/%d", strings.ReplaceAll(rule, ":", "-"), k)
+}
+
+// trial trains on what a proposal keeps, at seed number k, and compares with the full arm of that seed on the tune split.
+// It returns the evaluations with the samples dropped and of the full arm.
+func (r *runner) trial(ctx context.Context, p Proposal, k int, piece Event) (after, before *train.Evaluation, err error) {
+	full, _, _, err := r.store.Model(armKey(Full, k))
+	if err != nil {
+		return nil, nil, err
+	}
+	if before, err = r.engine.Evaluate(ctx, full, r.data.Images, r.data.Split.Tune); err != nil {
+		return nil, nil, err
+	}
+	piece.Stage = StageChoose
+	m, err := r.train(ctx, trialKey(p.Rule, k), r.data.without(r.positions(p.Drop)), r.seed(k), piece, &r.times.Choose)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err = r.engine.Evaluate(ctx, m, r.data.Images, r.data.Split.Tune)
+	return after, before, err
+}
+
 // try trains once, at the first seed, for every proposal and compares each with the full arm of that seed on the tune
 // split. Entry 0 of the answer is the full arm: dropping nothing.
 func (r *runner) try(ctx context.Context, proposals []Proposal) ([]Amount, error) {
-	full, _, _, err := r.store.Model(armKey(Full, 0))
-	if err != nil {
-		return nil, err
-	}
-	base, err := r.engine.Evaluate(ctx, full, r.data.Images, r.data.Split.Tune)
-	if err != nil {
-		return nil, err
-	}
-	tried := []Amount{{Count: 0, Loss: base.Loss, Metric: base.Metric}}
+	tried := []Amount{{}}
 	for i, p := range proposals {
 		n := len(p.Drop)
-		piece := Event{Stage: StageChoose, Part: i + 1, Parts: len(proposals),
-			What: fmt.Sprintf("%s: dropping %d (%.1f %%)", p.Rule, n, 100*float64(n)/float64(len(r.out.Estimates.Delta)))}
-		m, err := r.train(ctx, "choose/"+strings.ReplaceAll(p.Rule, ":", "-"), r.data.without(r.positions(p.Drop)), r.seed(0), piece, &r.times.Choose)
+		after, before, err := r.trial(ctx, p, 0, Event{Part: i + 1, Parts: len(proposals),
+			What: fmt.Sprintf("%s: dropping %d (%.1f %%)", p.Rule, n, 100*float64(n)/float64(len(r.out.Estimates.Delta)))})
 		if err != nil {
 			return nil, err
 		}
-		e, err := r.engine.Evaluate(ctx, m, r.data.Images, r.data.Split.Tune)
-		if err != nil {
-			return nil, err
-		}
-		change, stdErr := pairedChange(e, base)
-		tried = append(tried, Amount{Rule: p.Rule, Count: n, Loss: e.Loss, Metric: e.Metric, LossChange: change, StandardError: stdErr})
+		tried[0].Loss, tried[0].Metric = before.Loss, before.Metric
+		change, stdErr := pairedChange([]*train.Evaluation{after}, []*train.Evaluation{before})
+		tried = append(tried, Amount{Rule: p.Rule, Count: n, Loss: after.Loss, Metric: after.Metric, LossChange: change, StandardError: stdErr})
 	}
 	return tried, nil
 }
 
-// pairedChange returns the mean over samples of the change in loss, and its standard error.
-func pairedChange(after, before *train.Evaluation) (mean, stdErr float64) {
-	diff := make([]float64, len(after.SampleLoss))
-	for i := range diff {
-		diff[i] = float64(after.SampleLoss[i]) - float64(before.SampleLoss[i])
+// confirm trains a proposal at the other seeds and fills in what the tune split says over all of them.
+func (r *runner) confirm(ctx context.Context, p Proposal, a *Amount) error {
+	var after, before []*train.Evaluation
+	for k := range r.config.Seeds {
+		x, y, err := r.trial(ctx, p, k, Event{Part: k, Parts: r.config.Seeds - 1, What: fmt.Sprintf("%s: confirming at seed %d", p.Rule, r.seed(k))})
+		if err != nil {
+			return err
+		}
+		after, before = append(after, x), append(before, y)
+		a.SeedLossChanges = append(a.SeedLossChanges, x.Loss-y.Loss)
+		a.MetricChange += (x.Metric - y.Metric) / float64(r.config.Seeds)
 	}
-	mean, sd := stat.MeanStdDev(diff, nil)
-	return mean, sd / math.Sqrt(float64(len(diff)))
+	a.LossChange, a.StandardError = pairedChange(after, before)
+	return nil
 }
 
-// chooseAmount returns the index of the amount to drop. tried[0] is dropping nothing. An amount qualifies when its tune
-// loss lies below that of dropping nothing by more than chance over tune samples would explain, in a one-sided test at
-// 5 % shared among the amounts tried (Bonferroni), and its tune metric is no lower. Of those that qualify, the lowest
-// tune loss wins. If none does, nothing is dropped.
-func chooseAmount(tried []Amount) int {
-	if len(tried) < 2 {
-		return 0
-	}
-	z := distuv.UnitNormal.Quantile(1 - significance/float64(len(tried)-1))
-	best := 0
-	for i, a := range tried[1:] {
-		if a.LossChange+z*a.StandardError < 0 && a.Metric >= tried[0].Metric && a.Loss < tried[best].Loss {
-			best = i + 1
+// confirmed says whether the tune loss over all seeds is lower by more than chance over tune samples and seeds explains, in a
+// one-sided test at 5 %, and the tune metric no lower.
+func (a *Amount) confirmed() bool {
+	return a.LossChange+distuv.UnitNormal.Quantile(1-significance)*a.StandardError < 0 && a.MetricChange >= 0
+}
+
+// pairedChange returns the mean change in loss over samples and seeds, and its standard error: that over samples of a sample's
+// mean over seeds and, with several seeds, that over seeds, added as variances.
+func pairedChange(after, before []*train.Evaluation) (mean, stdErr float64) {
+	seeds := float64(len(after))
+	diff := make([]float64, len(after[0].SampleLoss))
+	perSeed := make([]float64, len(after))
+	for k := range after {
+		perSeed[k] = after[k].Loss - before[k].Loss
+		for i := range diff {
+			diff[i] += (float64(after[k].SampleLoss[i]) - float64(before[k].SampleLoss[i])) / seeds
 		}
 	}
-	return best
+	mean, sd := stat.MeanStdDev(diff, nil)
+	variance := sd * sd / float64(len(diff))
+	if len(after) > 1 {
+		variance += stat.Variance(perSeed, nil) / seeds
+	}
+	return mean, math.Sqrt(variance)
+}
+
+// qualified returns the indices of the proposals that qualify, the lowest tune loss first. tried[0] is dropping nothing. A
+// proposal qualifies when its tune loss lies below that of dropping nothing by more than chance over tune samples would
+// explain, in a one-sided test at 5 % shared among the proposals tried (Bonferroni), and its tune metric is no lower.
+func qualified(tried []Amount) []int {
+	if len(tried) < 2 {
+		return nil
+	}
+	z := distuv.UnitNormal.Quantile(1 - significance/float64(len(tried)-1))
+	var all []int
+	for i, a := range tried {
+		if i > 0 && a.LossChange+z*a.StandardError < 0 && a.Metric >= tried[0].Metric && a.Loss < tried[0].Loss {
+			all = append(all, i)
+		}
+	}
+	slices.SortStableFunc(all, func(i, j int) int { return cmp.Compare(tried[i].Loss, tried[j].Loss) })
+	return all
 }

@@ -25,7 +25,7 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 		for k, idx := range kept[arm] {
 			part++
 			r.observe.emit(Event{Type: "start", Stage: StageEvaluate, Part: part, Parts: parts, What: fmt.Sprintf("%s, seed %d", arm, r.seed(k))})
-			if err := r.measure(ctx, armKey(arm, k), idx, arms[arm]); err != nil {
+			if err := r.measure(ctx, r.key(arm, k), idx, arms[arm]); err != nil {
 				return err
 			}
 		}

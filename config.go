@@ -65,7 +65,7 @@ func DefaultConfig() Config {
 		InfluenceSeeds: 1,
 		ScoreFolds:     5,
 		Rule:           "auto",
-		Seeds:          3,
+		Seeds:          5,
 		Backend:        "cpu",
 	}
 }

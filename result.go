@@ -83,10 +83,14 @@ type Amount struct {
 	Loss   float64 `json:"tune_loss"`
 	Metric float64 `json:"tune_metric"`
 	// LossChange is the mean over tune samples of the loss after dropping minus the loss of the full arm, and
-	// StandardError its standard error over those samples. Both are 0 for the full arm itself.
-	LossChange    float64 `json:"tune_loss_change"`
-	StandardError float64 `json:"standard_error"`
-	Chosen        bool    `json:"chosen"`
+	// StandardError its standard error over those samples, at the first seed. Both are 0 for the full arm itself. For a
+	// proposal that was tried at every seed both are over seeds as well, SeedLossChanges holds the change at each, and
+	// MetricChange the mean change of the tune metric.
+	LossChange      float64   `json:"tune_loss_change"`
+	StandardError   float64   `json:"standard_error"`
+	SeedLossChanges []float64 `json:"seed_loss_changes,omitempty"`
+	MetricChange    float64   `json:"tune_metric_change,omitempty"`
+	Chosen          bool      `json:"chosen"`
 }
 
 // ArmResult holds one entry a seed, seeds in the same order in every arm.

@@ -90,7 +90,9 @@ func (c Count) String() string { return "count:" + strconv.Itoa(int(c)) }
 func (Count) Adaptive() bool   { return false }
 
 // Propose implements Rule: N samples, at most one less than there are.
-func (c Count) Propose(e *Estimates) ([]Proposal, error) { return mostHarmful(c.String(), e, int(c)), nil }
+func (c Count) Propose(e *Estimates) ([]Proposal, error) {
+	return mostHarmful(c.String(), e, int(c)), nil
+}
 
 // Fraction drops the share F of the samples that has the most negative removal effects, whatever their sign.
 type Fraction float64
@@ -153,7 +155,7 @@ func errNoStandardErrors(r Rule) error {
 
 // Auto proposes several amounts, never more than there are unfavorable samples, and where there are standard errors what the
 // rules significant and shrunk drop. Each is tried by training once on the reduced data; the tune split decides, and may
-// decide for dropping nothing. See [chooseAmount] for the decision.
+// decide for dropping nothing. See [qualified] for the decision.
 type Auto struct{}
 
 // autoFractions are the shares of the training set that Auto tries. Mislabeled shares met in practice lie between a

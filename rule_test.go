@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/datadropout/datadropout/train"
 )
 
 func TestParseRule(t *testing.T) {
@@ -108,7 +110,7 @@ func TestMostHarmfulPutsNegativeFirst(t *testing.T) {
 	}
 }
 
-func TestChooseAmount(t *testing.T) {
+func TestQualified(t *testing.T) {
 	full := Amount{Loss: 1, Metric: 0.80}
 	better := Amount{Count: 10, Loss: 0.9, Metric: 0.82, LossChange: -0.1, StandardError: 0.01}
 	best := Amount{Count: 20, Loss: 0.8, Metric: 0.83, LossChange: -0.2, StandardError: 0.01}
@@ -118,30 +120,69 @@ func TestChooseAmount(t *testing.T) {
 	tests := []struct {
 		name  string
 		tried []Amount
-		want  int
+		want  []int
 	}{
-		{"only the full arm", []Amount{full}, 0},
-		{"the lowest loss wins", []Amount{full, better, best}, 2},
-		{"a gain within chance does not count", []Amount{full, chance}, 0},
-		{"a gain within chance loses to a sure one", []Amount{full, better, chance}, 1},
-		{"a lower metric does not qualify", []Amount{full, lowerMetric}, 0},
-		{"a higher loss does not qualify", []Amount{full, worse}, 0},
+		{"only the full arm", []Amount{full}, nil},
+		{"the lowest loss first", []Amount{full, better, best}, []int{2, 1}},
+		{"a gain within chance does not count", []Amount{full, chance}, nil},
+		{"a gain within chance loses to a sure one", []Amount{full, better, chance}, []int{1}},
+		{"a lower metric does not qualify", []Amount{full, lowerMetric}, nil},
+		{"a higher loss does not qualify", []Amount{full, worse}, nil},
 	}
 	for _, tt := range tests {
-		if got := chooseAmount(tt.tried); got != tt.want {
-			t.Errorf("%s: chose %d, want %d", tt.name, got, tt.want)
+		if got := qualified(tt.tried); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
 
+func TestConfirmed(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		a    Amount
+		want bool
+	}{
+		{"a sure gain", Amount{LossChange: -0.1, StandardError: 0.05, MetricChange: 0.01}, true},
+		{"a gain within chance", Amount{LossChange: -0.1, StandardError: 0.07, MetricChange: 0.01}, false},
+		{"a lower metric", Amount{LossChange: -0.1, StandardError: 0.01, MetricChange: -0.01}, false},
+	} {
+		if got := tt.a.confirmed(); got != tt.want {
+			t.Errorf("%s: confirmed is %v", tt.name, got)
+		}
+	}
+}
+
+// Seeds that disagree widen the standard error of the change.
+func TestPairedChange(t *testing.T) {
+	evaluation := func(losses ...float32) *train.Evaluation {
+		e := &train.Evaluation{SampleLoss: losses}
+		for _, l := range losses {
+			e.Loss += float64(l) / float64(len(losses))
+		}
+		return e
+	}
+	before := evaluation(1, 1, 1, 1)
+	mean, err := pairedChange([]*train.Evaluation{evaluation(0.5, 1, 0.5, 1)}, []*train.Evaluation{before})
+	// The differences -1/2, 0, -1/2, 0 have the variance 1/12, over 4 samples 1/48.
+	if mean != -0.25 || math.Abs(err-math.Sqrt(1./48)) > 1e-12 {
+		t.Errorf("one seed: %v with standard error %v", mean, err)
+	}
+	mean, err = pairedChange([]*train.Evaluation{evaluation(0.5, 1, 0.5, 1), evaluation(1, 0.5, 1, 0.5), evaluation(1, 1, 1, 1)},
+		[]*train.Evaluation{before, before, before})
+	// Every sample's mean is -1/6; the seeds have -1/4, -1/4 and 0, with the variance 1/48, over 3 seeds 1/144.
+	if math.Abs(mean+1./6) > 1e-7 || math.Abs(err-1./12) > 1e-7 {
+		t.Errorf("three seeds: %v with standard error %v", mean, err)
+	}
+}
+
 // With five amounts the level is shared: 1.9 standard errors suffice for one amount and not for five.
-func TestChooseAmountSharesTheLevel(t *testing.T) {
+func TestQualifiedSharesTheLevel(t *testing.T) {
 	a := Amount{Count: 1, Loss: 0.981, Metric: 0.8, LossChange: -0.019, StandardError: 0.01}
 	full := Amount{Loss: 1, Metric: 0.8}
-	if chooseAmount([]Amount{full, a}) != 1 {
+	if len(qualified([]Amount{full, a})) != 1 {
 		t.Error("1.9 standard errors were not enough for one amount")
 	}
-	if got := chooseAmount([]Amount{full, a, a, a, a, a}); got != 0 {
-		t.Errorf("1.9 standard errors were enough for five amounts: chose %d", got)
+	if got := qualified([]Amount{full, a, a, a, a, a}); len(got) != 0 {
+		t.Errorf("1.9 standard errors were enough for five amounts: %v", got)
 	}
 }

@@ -49,7 +49,7 @@ func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store 
 	defer engine.Close()
 	r := &runner{
 		config: c, data: d, rule: rule, backend: backend, network: network, engine: engine, store: store, observe: observe,
-		out: &Outcome{Config: c, Data: d},
+		out: &Outcome{Config: c, Data: d}, trained: map[string]bool{},
 	}
 	if err := r.run(ctx); err != nil {
 		return nil, err
@@ -69,7 +69,18 @@ type runner struct {
 	out     *Outcome
 	times   TimesResult
 	drop    DropResult
-	folds   int // of the score split, behind the standard errors
+	folds   int    // of the score split, behind the standard errors
+	chosen  string // the fixed rule that an adaptive one has chosen
+	// trained holds the keys of what this run has trained or found in the store.
+	trained map[string]bool
+}
+
+// key names the training of an arm at seed number k. What an adaptive rule has chosen was trained when it was tried.
+func (r *runner) key(arm string, k int) string {
+	if arm == Dropped && r.chosen != "" {
+		return trialKey(r.chosen, k)
+	}
+	return armKey(arm, k)
 }
 
 func (r *runner) run(ctx context.Context) error {
@@ -105,12 +116,13 @@ func (r *runner) seed(k int) uint64 { return r.config.Seed + uint64(k) }
 
 func armKey(arm string, k int) string { return fmt.Sprintf("%s/%d", arm, k) }
 
-// train returns the model of one training, from the store or anew, and adds the seconds it took to *total.
+// train returns the model of one training, from the store or anew, and adds the seconds it took to *total, once.
 func (r *runner) train(ctx context.Context, key string, idx []int, seed uint64, piece Event, total *float64) (*train.Model, error) {
 	m, seconds, found, err := r.store.Model(key)
-	if err != nil {
-		return nil, err
+	if err != nil || found && r.trained[key] {
+		return m, err
 	}
+	r.trained[key] = true
 	if !found {
 		piece.Type = "start"
 		r.observe.emit(piece)
@@ -212,15 +224,19 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 	return scores, nil
 }
 
-// round2 trains the dropped, random and highest_loss arms at every seed.
+// round2 trains the dropped, random and highest_loss arms at every seed. Where an adaptive rule has chosen, the dropped arm
+// is what was trained to confirm the choice.
 func (r *runner) round2(ctx context.Context, kept map[string][][]int) error {
 	arms := []string{Dropped, Random, HighestLoss}
+	if r.chosen != "" {
+		arms = arms[1:]
+	}
 	parts := len(arms) * r.config.Seeds
 	for a, arm := range arms {
 		for k := range r.config.Seeds {
 			piece := Event{Stage: StageRound2, Part: a*r.config.Seeds + k + 1, Parts: parts,
 				What: fmt.Sprintf("%s, %d samples, seed %d", arm, len(kept[arm][k]), r.seed(k))}
-			if _, err := r.train(ctx, armKey(arm, k), kept[arm][k], r.seed(k), piece, &r.times.Round2); err != nil {
+			if _, err := r.train(ctx, r.key(arm, k), kept[arm][k], r.seed(k), piece, &r.times.Round2); err != nil {
 				return err
 			}
 		}

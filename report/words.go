@@ -98,6 +98,11 @@ func nothingDropped(o *datadropout.Outcome) string {
 	if o.Result.Drop.Unfavorable == 0 {
 		return "Nothing dropped: no sample has a removal effect below zero."
 	}
+	for _, a := range o.Result.Drop.Amounts {
+		if len(a.SeedLossChanges) > 0 {
+			return "Nothing dropped: what lowered the loss on the tune split at the first seed did not do so at all seeds by more than chance would."
+		}
+	}
 	return "Nothing dropped: no amount lowered the loss on the tune split by more than chance would."
 }
 
