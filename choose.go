@@ -99,7 +99,7 @@ func (r *runner) trial(ctx context.Context, p Proposal, k int, piece Event) (aft
 		return nil, nil, err
 	}
 	piece.Stage = StageChoose
-	m, err := r.train(ctx, trialKey(p.Rule, k), r.data.without(r.positions(p.Drop)), r.seed(k), piece, &r.times.Choose)
+	m, err := r.train(ctx, r.trainer, trialKey(p.Rule, k), r.data.without(r.positions(p.Drop)), r.seed(k), piece, &r.times.Choose)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,6 +2,7 @@ package datadropout
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -34,6 +35,10 @@ type Config struct {
 	// Estimator names the influence estimator and Influence holds its settings.
 	Estimator string            `yaml:"estimator"`
 	Influence influence.Options `yaml:"influence"`
+	// InfluenceNet and InfluenceRecipe name the network and the recipe (see [train.Recipes]) that removal effects are computed
+	// with, trained for that purpose; empty means those of the run. A smooth twin of the network serves the metagradient.
+	InfluenceNet    string `yaml:"influence_net,omitempty"`
+	InfluenceRecipe string `yaml:"influence_recipe,omitempty"`
 	// InfluenceSeeds is the number of round-1 models, of the first seeds, whose scores are averaged. ScoreFolds is the number
 	// of parts of the score split that give every removal effect a standard error; 1 means none.
 	InfluenceSeeds int `yaml:"influence_seeds"`
@@ -52,15 +57,11 @@ type Config struct {
 // DefaultConfig returns the settings of a run without flags: the built-in procedural set and a small network.
 func DefaultConfig() Config {
 	return Config{
-		Task:       "classification",
-		Data:       "shapes",
-		LabelNoise: UnsetLabelNoise,
-		Net:        "lenet5",
-		Recipe: train.Recipe{
-			Epochs: 10, BatchSize: 64,
-			LearningRate: 0.02, Momentum: 0.9, WeightDecay: 5e-4,
-			Schedule: "cosine", WarmupFraction: 0.1,
-		},
+		Task:           "classification",
+		Data:           "shapes",
+		LabelNoise:     UnsetLabelNoise,
+		Net:            "lenet5",
+		Recipe:         train.Recipes["default"],
 		Estimator:      "cg",
 		InfluenceSeeds: 1,
 		ScoreFolds:     5,
@@ -98,6 +99,10 @@ func (c *Config) Validate() error {
 		return usagef("the data set %s is read from files: say where they are with --data-dir", c.Data)
 	case !slices.Contains(net.Classifiers(), c.Net):
 		return usagef("unknown network %q; known: %s", c.Net, strings.Join(net.Classifiers(), ", "))
+	case c.InfluenceNet != "" && !slices.Contains(net.Classifiers(), c.InfluenceNet):
+		return usagef("unknown influence network %q; known: %s", c.InfluenceNet, strings.Join(net.Classifiers(), ", "))
+	case c.InfluenceRecipe != "" && train.Recipes[c.InfluenceRecipe].Epochs == 0:
+		return usagef("unknown influence recipe %q; known: %s", c.InfluenceRecipe, strings.Join(slices.Sorted(maps.Keys(train.Recipes)), ", "))
 	case c.Seeds < 1:
 		return usagef("seeds must be at least 1, got %d", c.Seeds)
 	case c.InfluenceSeeds < 1:

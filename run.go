@@ -1,6 +1,7 @@
 package datadropout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,10 +35,6 @@ type Outcome struct {
 // Finished trainings are kept in the store, and found there are not repeated: an interrupted run continues to the same
 // result, bit for bit. Cancelling ctx stops between two steps and returns ctx's error.
 func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store Store, observe Observer) (*Outcome, error) {
-	network, err := net.New(c.Net, [3]int{d.Images.Height, d.Images.Width, d.Images.Channels}, len(d.Images.Classes))
-	if err != nil {
-		return nil, &UsageError{Err: err}
-	}
 	rule, err := ParseRule(c.Rule)
 	if err != nil {
 		return nil, err
@@ -45,11 +42,24 @@ func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store 
 	if n := len(d.Split.Score); c.ScoreFolds > n {
 		return nil, usagef("the score split has %d samples, which can't be cut into %d folds", n, c.ScoreFolds)
 	}
-	engine := train.NewEngine(backend, network, train.CrossEntropy{})
-	defer engine.Close()
 	r := &runner{
-		config: c, data: d, rule: rule, backend: backend, network: network, engine: engine, store: store, observe: observe,
+		config: c, data: d, rule: rule, backend: backend, store: store, observe: observe,
 		out: &Outcome{Config: c, Data: d}, trained: map[string]bool{},
+	}
+	if r.trainer, err = newTrainer(backend, d, c.Net, c.Recipe); err != nil {
+		return nil, err
+	}
+	defer r.engine.Close()
+	r.scored = r.trainer
+	if c.InfluenceNet != "" || c.InfluenceRecipe != "" {
+		recipe := c.Recipe
+		if c.InfluenceRecipe != "" {
+			recipe = train.Recipes[c.InfluenceRecipe]
+		}
+		if r.scored, err = newTrainer(backend, d, cmp.Or(c.InfluenceNet, c.Net), recipe); err != nil {
+			return nil, err
+		}
+		defer r.scored.engine.Close()
 	}
 	if err := r.run(ctx); err != nil {
 		return nil, err
@@ -57,20 +67,35 @@ func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store 
 	return r.out, nil
 }
 
-type runner struct {
-	config  Config
-	data    *Data
-	rule    Rule
-	backend compute.Backend
+// trainer trains one network by one recipe.
+type trainer struct {
 	network *net.Network
 	engine  *train.Engine
-	store   Store
-	observe Observer
-	out     *Outcome
-	times   TimesResult
-	drop    DropResult
-	folds   int    // of the score split, behind the standard errors
-	chosen  string // the fixed rule that an adaptive one has chosen
+	recipe  train.Recipe
+}
+
+func newTrainer(backend compute.Backend, d *Data, name string, recipe train.Recipe) (*trainer, error) {
+	network, err := net.New(name, [3]int{d.Images.Height, d.Images.Width, d.Images.Channels}, len(d.Images.Classes))
+	if err != nil {
+		return nil, &UsageError{Err: err}
+	}
+	return &trainer{network: network, engine: train.NewEngine(backend, network, train.CrossEntropy{}), recipe: recipe}, nil
+}
+
+type runner struct {
+	*trainer          // of the arms
+	scored   *trainer // of the models that removal effects are computed with
+	config   Config
+	data     *Data
+	rule     Rule
+	backend  compute.Backend
+	store    Store
+	observe  Observer
+	out      *Outcome
+	times    TimesResult
+	drop     DropResult
+	folds    int    // of the score split, behind the standard errors
+	chosen   string // the fixed rule that an adaptive one has chosen
 	// trained holds the keys of what this run has trained or found in the store.
 	trained map[string]bool
 }
@@ -85,13 +110,16 @@ func (r *runner) key(arm string, k int) string {
 
 func (r *runner) run(ctx context.Context) error {
 	kept := map[string][][]int{}
-	trainings := max(r.config.Seeds, r.config.InfluenceSeeds)
+	trainings := r.config.Seeds
+	if r.scored == r.trainer {
+		trainings = max(trainings, r.config.InfluenceSeeds)
+	}
 	for k := range trainings {
 		if k < r.config.Seeds {
 			kept[Full] = append(kept[Full], r.data.Split.Train)
 		}
 		piece := Event{Stage: StageRound1, Part: k + 1, Parts: trainings, What: fmt.Sprintf("all %d samples, seed %d", len(r.data.Split.Train), r.seed(k))}
-		if _, err := r.train(ctx, armKey(Full, k), r.data.Split.Train, r.seed(k), piece, &r.times.Round1); err != nil {
+		if _, err := r.train(ctx, r.trainer, armKey(Full, k), r.data.Split.Train, r.seed(k), piece, &r.times.Round1); err != nil {
 			return err
 		}
 	}
@@ -117,7 +145,7 @@ func (r *runner) seed(k int) uint64 { return r.config.Seed + uint64(k) }
 func armKey(arm string, k int) string { return fmt.Sprintf("%s/%d", arm, k) }
 
 // train returns the model of one training, from the store or anew, and adds the seconds it took to *total, once.
-func (r *runner) train(ctx context.Context, key string, idx []int, seed uint64, piece Event, total *float64) (*train.Model, error) {
+func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, seed uint64, piece Event, total *float64) (*train.Model, error) {
 	m, seconds, found, err := r.store.Model(key)
 	if err != nil || found && r.trained[key] {
 		return m, err
@@ -127,7 +155,7 @@ func (r *runner) train(ctx context.Context, key string, idx []int, seed uint64, 
 		piece.Type = "start"
 		r.observe.emit(piece)
 		began := time.Now()
-		m, err = r.engine.Train(ctx, r.data.Images, idx, r.config.Recipe, seed, func(p train.Progress) {
+		m, err = by.engine.Train(ctx, r.data.Images, idx, by.recipe, seed, func(p train.Progress) {
 			e := piece
 			e.Type, e.Fraction, e.Loss, e.Rate = "progress", float64(p.Step)/float64(p.Steps), p.Loss, p.SamplesPerSecond
 			r.observe.emit(e)
@@ -177,6 +205,17 @@ func (r *runner) score(ctx context.Context) error {
 	return nil
 }
 
+// scoredModel returns the model of seed number k that removal effects are computed with: that of round 1, or one trained for
+// this purpose.
+func (r *runner) scoredModel(ctx context.Context, k int) (*train.Model, error) {
+	if r.scored == r.trainer {
+		m, _, _, err := r.store.Model(armKey(Full, k))
+		return m, err
+	}
+	piece := Event{Stage: StageInfluence, Part: k + 1, Parts: r.config.InfluenceSeeds, What: fmt.Sprintf("training %s, seed %d", r.scored.network.Name, r.seed(k))}
+	return r.train(ctx, r.scored, armKey("influence", k), r.data.Split.Train, r.seed(k), piece, &r.times.Influence)
+}
+
 // scoreSeed returns the scores by the model of seed number k, from the store or anew.
 func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error) {
 	split := r.data.Split
@@ -188,7 +227,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		return nil, err
 	}
 	if !found {
-		m, _, _, err := r.store.Model(armKey(Full, k))
+		m, err := r.scoredModel(ctx, k)
 		if err != nil {
 			return nil, err
 		}
@@ -201,7 +240,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		began := time.Now()
 		// Every seed scores the same folds, by the first seed.
 		scores, err = estimator.Score(ctx, &influence.Problem{
-			Backend: r.backend, Net: r.network, Loss: train.CrossEntropy{}, Model: m, Recipe: r.config.Recipe,
+			Backend: r.backend, Net: r.scored.network, Loss: train.CrossEntropy{}, Model: m, Recipe: r.scored.recipe,
 			Source: r.data.Images, Train: split.Train, Score: split.Score, Seed: r.config.Seed, TrainSeed: r.seed(k),
 			Folds: r.config.ScoreFolds,
 		}, func(done, total int) {
@@ -236,7 +275,7 @@ func (r *runner) round2(ctx context.Context, kept map[string][][]int) error {
 		for k := range r.config.Seeds {
 			piece := Event{Stage: StageRound2, Part: a*r.config.Seeds + k + 1, Parts: parts,
 				What: fmt.Sprintf("%s, %d samples, seed %d", arm, len(kept[arm][k]), r.seed(k))}
-			if _, err := r.train(ctx, r.key(arm, k), kept[arm][k], r.seed(k), piece, &r.times.Round2); err != nil {
+			if _, err := r.train(ctx, r.trainer, r.key(arm, k), kept[arm][k], r.seed(k), piece, &r.times.Round2); err != nil {
 				return err
 			}
 		}

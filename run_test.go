@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/datadropout/datadropout/cpu"
+	"github.com/datadropout/datadropout/train"
 )
 
 func smallRun(t *testing.T, rule string) *Outcome {
@@ -118,5 +119,46 @@ func TestLoadDataKeepsTheSplitsApart(t *testing.T) {
 			}
 			seen[i] = true
 		}
+	}
+}
+
+// A run whose removal effects are computed with another network and recipe trains its arms with its own, and drops by the
+// other's scores.
+func TestRunWithInfluenceNet(t *testing.T) {
+	scored := func(change func(c *Config)) *Outcome {
+		t.Helper()
+		c := DefaultConfig()
+		c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
+		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator = "softmax", 3, 1, "count:30", "graddot"
+		change(&c)
+		if err := c.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		data, err := LoadData(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backend, err := cpu.New("threads=2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer backend.Finalize()
+		o, err := Run(t.Context(), c, data, backend, NewMemoryStore(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	own := scored(func(*Config) {})
+	twin := scored(func(c *Config) { c.InfluenceNet, c.InfluenceRecipe = "lenet5", "smooth" })
+	alone := scored(func(c *Config) { c.Net, c.Recipe = "lenet5", train.Recipes["smooth"] })
+	if !slices.Equal(own.Result.Arms[Full].TestLoss, twin.Result.Arms[Full].TestLoss) || own.Result.Net != twin.Result.Net {
+		t.Error("the arms are not those of the run's network")
+	}
+	if !slices.Equal(twin.Estimates.Delta, alone.Estimates.Delta) {
+		t.Error("the removal effects are not those of the influence network")
+	}
+	if slices.Equal(twin.Estimates.Delta, own.Estimates.Delta) {
+		t.Error("the removal effects are those of the run's network")
 	}
 }

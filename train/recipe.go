@@ -27,6 +27,18 @@ type Recipe struct {
 	StepFactor float64 `yaml:"step_factor,omitempty" json:"step_factor,omitempty"`
 }
 
+// Recipes are settings by name. "default" is for any network. "smooth" is for training whose outcome is a smooth function of
+// the weights of its samples, as the metagradient needs it (Ilyas and Engstrom 2025 call it metasmooth): large batches and
+// small steps, for networks with smooth activations and average pooling.
+var Recipes = map[string]Recipe{
+	"default": {
+		Epochs: 10, BatchSize: 64, LearningRate: 0.02, Momentum: 0.9, WeightDecay: 5e-4, Schedule: Cosine, WarmupFraction: 0.1,
+	},
+	"smooth": {
+		Epochs: 10, BatchSize: 250, LearningRate: 0.01, Momentum: 0.9, WeightDecay: 5e-4, Schedule: Cosine, WarmupFraction: 0.1,
+	},
+}
+
 // Validate reports the first setting that is out of range.
 func (r Recipe) Validate() error {
 	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

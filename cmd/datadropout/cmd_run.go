@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +20,13 @@ import (
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/report"
+	"github.com/datadropout/datadropout/train"
 )
 
 // runOptions are the flags of run that are no settings of the run itself.
 type runOptions struct {
 	config datadropout.Config
+	recipe string
 	file   string
 	out    string
 	resume bool
@@ -70,6 +74,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.Test, "test", c.Test, "samples of the final comparison; 0: all of the official test set")
 	f.Float64Var(&c.LabelNoise, "label-noise", c.LabelNoise, "share of training labels to replace by wrong ones, for experiments; -1: 0.2 for shapes, else none")
 	f.StringVar(&c.Net, "net", c.Net, "network: "+strings.Join(net.Classifiers(), ", "))
+	f.StringVar(&o.recipe, "recipe", "", "settings of training by name, which the flags below change: "+recipeNames)
 	f.IntVar(&c.Recipe.Epochs, "epochs", c.Recipe.Epochs, "passes over the training samples")
 	f.IntVar(&c.Recipe.BatchSize, "batch", c.Recipe.BatchSize, "samples a step")
 	f.Float64Var(&c.Recipe.LearningRate, "lr", c.Recipe.LearningRate, "largest learning rate")
@@ -82,6 +87,8 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.Float64Var(&c.Influence.Damping, "damping", c.Influence.Damping, "lambda added to the curvature, beside the weight decay; 0: the default, below 0: none")
 	f.IntVar(&c.Influence.HessianSamples, "hessian-samples", c.Influence.HessianSamples, "training samples that curvature products use; 0: the default, below 0: all")
 	f.IntVar(&c.Influence.MaxIterations, "max-iterations", c.Influence.MaxIterations, "most conjugate-gradient iterations; 0: the default")
+	f.StringVar(&c.InfluenceNet, "influence-net", c.InfluenceNet, "network that scores are computed with, such as the smooth twin of --net (default: --net)")
+	f.StringVar(&c.InfluenceRecipe, "influence-recipe", c.InfluenceRecipe, "recipe that it is trained by: "+recipeNames+" (default: the run's)")
 	f.IntVar(&c.InfluenceSeeds, "influence-seeds", c.InfluenceSeeds, "round-1 models whose scores are averaged")
 	f.IntVar(&c.ScoreFolds, "score-folds", c.ScoreFolds, "parts of the score split that give scores a standard error; 1: none")
 	f.StringVar(&c.Rule, "rule", c.Rule, "what to drop: "+datadropout.Rules)
@@ -97,7 +104,8 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on stderr")
 }
 
-// readConfig reads --config, or on --resume the run directory's own config.yaml, under the flags that were given.
+// readConfig reads --config, or on --resume the run directory's own config.yaml, and --recipe, under the flags that were
+// given.
 func (o *runOptions) readConfig(f *pflag.FlagSet) error {
 	path := o.file
 	if path == "" && o.resume && o.out != "" {
@@ -105,27 +113,36 @@ func (o *runOptions) readConfig(f *pflag.FlagSet) error {
 			path = own
 		}
 	}
-	if path == "" {
-		return nil
-	}
-	settings, err := report.ReadSettings(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return &dataset.InputError{Path: path, Err: errors.New("no such file")}
-	}
-	if err != nil {
-		return &datadropout.UsageError{Err: err}
-	}
 	given := map[string]string{}
 	f.Visit(func(flag *pflag.Flag) { given[flag.Name] = flag.Value.String() })
-	o.config = settings.Config
+	if path != "" {
+		settings, err := report.ReadSettings(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return &dataset.InputError{Path: path, Err: errors.New("no such file")}
+		}
+		if err != nil {
+			return &datadropout.UsageError{Err: err}
+		}
+		o.config = settings.Config
+		o.hash = settings.DataHash
+	}
+	if o.recipe != "" {
+		recipe, ok := train.Recipes[o.recipe]
+		if !ok {
+			return &datadropout.UsageError{Err: fmt.Errorf("unknown recipe %q; known: %s", o.recipe, recipeNames)}
+		}
+		o.config.Recipe = recipe
+	}
 	for name, value := range given {
 		if err := f.Set(name, value); err != nil {
 			return &datadropout.UsageError{Err: err}
 		}
 	}
-	o.hash = settings.DataHash
 	return nil
 }
+
+// recipeNames lists the recipes.
+var recipeNames = strings.Join(slices.Sorted(maps.Keys(train.Recipes)), ", ")
 
 func exists(path string) bool {
 	_, err := os.Stat(path)
