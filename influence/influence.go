@@ -25,6 +25,9 @@ type Problem struct {
 	Recipe train.Recipe
 	// TrainSeed is the seed that Model was trained from, for estimators that repeat the training.
 	TrainSeed uint64
+	// Record is what was recorded while Model was trained, in the order of Train; see [Recording]. An estimator that wants
+	// more than it holds, or of which there is none, repeats the training, and Solver.Message says so.
+	Record *train.Record
 	// Source holds all samples; Train and Score are positions in it, at least one each.
 	Source       dataset.Source
 	Train, Score []int
@@ -129,6 +132,12 @@ type Options struct {
 	Memory int64 `yaml:"memory,omitempty" json:"memory,omitempty"`
 	// NoSmoothnessCheck leaves out the check of metagradient that training is smooth, three trainings; see Solver.Smoothness.
 	NoSmoothnessCheck bool `yaml:"no_smoothness_check,omitempty" json:"no_smoothness_check,omitempty"`
+	// Checkpoints is the number of checkpoints of training that tracin adds up over, no more than there are steps. 0 means
+	// DefaultCheckpoints.
+	Checkpoints int `yaml:"checkpoints,omitempty" json:"checkpoints,omitempty"`
+	// Directions is the number K of random directions from which grand and gradcos estimate the gradient norms of samples,
+	// to a relative standard error of about sqrt(1/(2K)). 0 means DefaultDirections.
+	Directions int `yaml:"directions,omitempty" json:"directions,omitempty"`
 }
 
 // Defaults of Options.
@@ -146,6 +155,8 @@ const (
 	DefaultMaxIterations  = 100
 	DefaultTolerance      = 1e-2
 	DefaultMemory         = 1 << 30
+	DefaultCheckpoints    = 5
+	DefaultDirections     = 32
 
 	// NoDamping and AllSamples are values that mean what the zero value does not.
 	NoDamping  = -1.0
@@ -171,6 +182,10 @@ func (o Options) validate() error {
 		return fmt.Errorf("the tolerance must lie in [0, 1), got %v", o.Tolerance)
 	case o.Memory < 0:
 		return fmt.Errorf("the bound on memory must not be negative, got %d", o.Memory)
+	case o.Checkpoints < 0:
+		return fmt.Errorf("the number of checkpoints must not be negative, got %d", o.Checkpoints)
+	case o.Directions < 0:
+		return fmt.Errorf("the number of random directions must not be negative, got %d", o.Directions)
 	}
 	return nil
 }
@@ -193,15 +208,27 @@ func (o Options) WithDefaults() Options {
 	if o.Tolerance == 0 {
 		o.Tolerance = DefaultTolerance
 	}
+	if o.Checkpoints == 0 {
+		o.Checkpoints = DefaultCheckpoints
+	}
+	if o.Directions == 0 {
+		o.Directions = DefaultDirections
+	}
 	return o
 }
 
 var estimators = map[string]func(Options) Estimator{
+	"aum":          func(Options) Estimator { return dynamics{"aum", areaUnderMargin} },
 	"cg":           func(o Options) Estimator { return &conjugateGradient{o} },
+	"el2n":         func(Options) Estimator { return dynamics{"el2n", errorNorm} },
+	"forgetting":   func(Options) Estimator { return dynamics{"forgetting", forgettingEvents} },
+	"gradcos":      func(o Options) Estimator { return &gradCos{o} },
 	"graddot":      func(Options) Estimator { return gradDot{} },
+	"grand":        func(o Options) Estimator { return &gradNorm{o} },
 	"loss":         func(Options) Estimator { return highestLoss{} },
 	"metagradient": func(o Options) Estimator { return &metagradient{o} },
 	"random":       func(Options) Estimator { return random{} },
+	"tracin":       func(o Options) Estimator { return &tracIn{o} },
 }
 
 // Names lists the estimators that New knows, sorted.

@@ -80,10 +80,8 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 		return nil, fmt.Errorf("influence: repeating the training: %w", err)
 	}
 	defer trajectory.Close()
-	end := trajectory.Final()
-	if !slices.Equal(end.Theta, p.Model.Theta) || !slices.Equal(end.State, p.Model.State) {
-		return nil, fmt.Errorf("influence: %s trained again from seed %d does not end at the model that is given, bit for bit: the recipe, the samples, the seed or the machine differ",
-			p.Net.Name, p.TrainSeed)
+	if err := p.endsAt(trajectory.Final()); err != nil {
+		return nil, err
 	}
 	s, err := newSweep(ctx, p, count)
 	if err != nil {

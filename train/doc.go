@@ -9,6 +9,8 @@
 // which minimizes the mean loss plus (wd/2) |theta|^2 (the L2 form of weight decay, not the decoupled one). Parameters
 // and momentum stay on the device between steps, as flat vectors in the order of [net.Network.Params].
 //
+// A [Record] keeps what was seen of every sample along the way, and checkpoints, without a further run.
+//
 // A [Trajectory] is a training that can be gone through backwards, step by step, in bounded memory.
 //
 // The same seed gives the same bits on the same kind of machine, whatever the number of threads.

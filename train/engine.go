@@ -23,6 +23,8 @@ type Engine struct {
 	step    *Exec
 	// weighted is step with a weight for every sample.
 	weighted *Exec
+	// recorded is step with the outputs of the network beside the update.
+	recorded *Exec
 	eval     *Exec
 }
 
@@ -31,6 +33,7 @@ func NewEngine(b compute.Backend, n *net.Network, l Loss) *Engine {
 	e := &Engine{backend: b, net: n, loss: l}
 	e.step = MustNewExec(b, e.StepGraph).WithName("train step").SetMaxCache(-1)
 	e.weighted = MustNewExec(b, e.weightedStepGraph).WithName("weighted train step").SetMaxCache(-1)
+	e.recorded = MustNewExec(b, e.recordedStepGraph).WithName("recorded train step").SetMaxCache(-1)
 	e.eval = MustNewExec(b, e.evaluationGraph).WithName("evaluation").SetMaxCache(-1)
 	return e
 }
@@ -39,6 +42,7 @@ func NewEngine(b compute.Backend, n *net.Network, l Loss) *Engine {
 func (e *Engine) Close() {
 	e.step.Finalize()
 	e.weighted.Finalize()
+	e.recorded.Finalize()
 	e.eval.Finalize()
 }
 
@@ -69,47 +73,73 @@ func (e *DivergedError) Error() string {
 // scalars learning rate, momentum factor and weight decay, and for a network with state the state [S].
 // Outputs: theta', momentum', the mean loss before the update, and the new state where there is one.
 func (e *Engine) StepGraph(in []*Node) []*Node {
-	return e.update(in, func(l *Node) *Node { return ReduceAllMean(l) })
+	out, _ := e.update(in, meanLoss)
+	return out
 }
 
-// update builds the outputs of StepGraph for a batch loss that is made of the losses of the samples, [batch].
-func (e *Engine) update(in []*Node, join func(losses *Node) *Node) []*Node {
+func meanLoss(losses *Node) *Node { return ReduceAllMean(losses) }
+
+// recordedStepGraph is StepGraph with the outputs of the network, [batch, ...], in training mode and before the update, as
+// one output more.
+func (e *Engine) recordedStepGraph(in []*Node) []*Node {
+	out, outputs := e.update(in, meanLoss)
+	return append(out, outputs)
+}
+
+// update builds the outputs of StepGraph, and those of the network, for a batch loss that is made of the losses of the
+// samples, [batch].
+func (e *Engine) update(in []*Node, join func(losses *Node) *Node) (out []*Node, outputs *Node) {
 	theta, momentum, x, y, rate, mu, decay := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
 	pass := &net.Pass{Params: net.Unflatten(theta, e.net.Params), Training: true}
 	if e.net.StateSize() > 0 {
 		pass.State = net.Unflatten(in[7], e.net.State)
 		pass.NewState = make([]*Node, len(pass.State))
 	}
-	loss := join(e.loss.PerSample(e.net.Forward(pass, x), y))
+	outputs = e.net.Forward(pass, x)
+	loss := join(e.loss.PerSample(outputs, y))
 	// With respect to the tensors, not to the flat vector: cutting it up has no part in the derivative.
 	gradient := net.Flatten(Gradient(loss, pass.Params...))
 	momentum = Add(Add(Mul(mu, momentum), gradient), Mul(decay, theta))
-	out := []*Node{Sub(theta, Mul(rate, momentum)), momentum, loss}
+	out = []*Node{Sub(theta, Mul(rate, momentum)), momentum, loss}
 	if e.net.StateSize() > 0 {
 		out = append(out, net.Flatten(pass.NewState))
 	}
-	return out
+	return out, outputs
 }
 
 // Train runs one round from scratch on the samples of the source at the positions idx: initial weights and order of
 // samples come from the seed (see [Order]). progress, which may be nil, is called after every step. Cancelling ctx stops
 // between two steps and returns its error. A loss or parameter that is not finite is a *[DivergedError].
 func (e *Engine) Train(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, progress func(Progress)) (*Model, error) {
-	return e.train(ctx, src, idx, nil, r, seed, progress)
+	m, _, err := e.train(ctx, src, idx, nil, r, seed, Recording{}, progress)
+	return m, err
 }
 
-func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weights []float32, r Recipe, seed uint64, progress func(Progress)) (*Model, error) {
+// TrainRecorded is Train, and keeps along the way what rec asks for, at no extra run: the network's outputs come from the
+// forward pass of the step. The model has the very bits of Train's. The record is nil if rec asks for nothing. Dynamics of
+// a training that is no classification are an error.
+func (e *Engine) TrainRecorded(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, rec Recording,
+	progress func(Progress)) (*Model, *Record, error) {
+	return e.train(ctx, src, idx, nil, r, seed, rec, progress)
+}
+
+func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weights []float32, r Recipe, seed uint64, rec Recording,
+	progress func(Progress)) (*Model, *Record, error) {
 	if err := r.Validate(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	theta, state := e.net.Init(seed)
 	run, err := e.newRound(src, idx, r, seed)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer run.close()
 	if weights != nil {
 		run.weigh(src.Len(), idx, weights)
+	}
+	recorder, err := newRecorder(run, rec, src, idx)
+	if err != nil {
+		return nil, nil, err
 	}
 	run.load(point{theta: theta, momentum: make([]float32, len(theta)), state: state})
 	size := run.batch.Size()
@@ -119,15 +149,18 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 	sum, count := 0.0, 0
 	for t := range p.Steps {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if err := recorder.before(t); err != nil {
+			return nil, nil, err
 		}
 		loss, err := run.advance(t)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		epoch := t*size/len(idx) + 1
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return nil, &DivergedError{Epoch: epoch, Step: t + 1, Loss: loss}
+			return nil, nil, &DivergedError{Epoch: epoch, Step: t + 1, Loss: loss}
 		}
 		if epoch != p.Epoch {
 			sum, count = 0, 0
@@ -143,12 +176,19 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 			progress(p)
 		}
 	}
+	record, err := recorder.end()
+	if err != nil {
+		return nil, nil, err
+	}
 	m := &Model{Theta: theta, State: state}
 	if err := run.read(m); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !m.finite() {
-		return nil, &DivergedError{Epoch: p.Epoch, Step: p.Steps, Loss: math.NaN()}
+		return nil, nil, &DivergedError{Epoch: p.Epoch, Step: p.Steps, Loss: math.NaN()}
 	}
-	return m, nil
+	if record != nil {
+		record.End = m.Digest()
+	}
+	return m, record, nil
 }

@@ -29,6 +29,14 @@ func (m *Model) Fits(n *net.Network) error {
 	return nil
 }
 
+// Digest identifies the model by its bits: the SHA-256 of its parameters and state as its file holds them.
+func (m *Model) Digest() [sha256.Size]byte {
+	h := sha256.New()
+	// Writing into a hash does not fail.
+	_ = m.encodeValues(h)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
 func (m *Model) finite() bool {
 	for _, v := range [][]float32{m.Theta, m.State} {
 		for _, x := range v {
@@ -50,19 +58,22 @@ const (
 
 // Save writes the model to a file that [LoadModel] reads. The file appears complete or not at all: it is written under
 // a temporary name in the same folder, synced and renamed.
-func (m *Model) Save(path string) (err error) {
+func (m *Model) Save(path string) error { return saveFile(path, "model", m.encode) }
+
+// saveFile writes a file of the kind through a temporary name.
+func saveFile(path, kind string, encode func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return fmt.Errorf("saving a model: %w", err)
+		return fmt.Errorf("saving a %s: %w", kind, err)
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
-			err = fmt.Errorf("saving the model %s: %w", path, err)
+			err = fmt.Errorf("saving the %s %s: %w", kind, path, err)
 		}
 	}()
-	if err := m.encode(f); err != nil {
+	if err := encode(f); err != nil {
 		return err
 	}
 	if err := f.Chmod(0o644); err != nil {
@@ -105,9 +116,23 @@ func LoadModel(path string) (*Model, error) {
 	return m, nil
 }
 
-func (m *Model) encode(out io.Writer) error {
+func (m *Model) encode(out io.Writer) error { return sealed(out, m.encodeValues) }
+
+// sealed writes what encode writes, and its SHA-256.
+func sealed(out io.Writer, encode func(io.Writer) error) error {
 	sum := sha256.New()
 	w := bufio.NewWriterSize(io.MultiWriter(out, sum), 1<<16)
+	if err := encode(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := out.Write(sum.Sum(nil))
+	return err
+}
+
+func (m *Model) encodeValues(w io.Writer) error {
 	header := []byte(modelMagic)
 	header = binary.LittleEndian.AppendUint32(header, modelVersion)
 	header = binary.LittleEndian.AppendUint64(header, uint64(len(m.Theta)))
@@ -120,11 +145,7 @@ func (m *Model) encode(out io.Writer) error {
 			return err
 		}
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := out.Write(sum.Sum(nil))
-	return err
+	return nil
 }
 
 func decodeModel(raw []byte) (*Model, error) {

@@ -24,6 +24,8 @@ type round struct {
 	// training; else both are nil.
 	weightOf []float32
 	weights  *tensors.Tensor
+	// watch, unless nil, is handed the outputs of the network for the batch of every step, flat.
+	watch func(t int, outputs []float32) error
 }
 
 // point is where a training stands between two steps: copies on the host. step counts the steps done.
@@ -69,16 +71,16 @@ func (r *round) advance(t int) (float64, error) {
 	if err := r.fill(t); err != nil {
 		return 0, err
 	}
-	loss, err := r.step(r.recipe.Rate(t, r.steps))
+	loss, err := r.step(t)
 	if err != nil {
 		return 0, fmt.Errorf("training %s: %w", r.engine.net.Name, err)
 	}
 	return loss, nil
 }
 
-// step makes one update with the batch as it is filled and returns its mean loss before the update.
-func (r *round) step(rate float64) (float64, error) {
-	if err := tensors.AssignFlatData(r.rate, []float32{float32(rate)}); err != nil {
+// step makes the update of step t with the batch as it is filled and returns its mean loss before the update.
+func (r *round) step(t int) (float64, error) {
+	if err := tensors.AssignFlatData(r.rate, []float32{float32(r.recipe.Rate(t, r.steps))}); err != nil {
 		return 0, err
 	}
 	args := []any{r.theta, r.momentum, r.batch.X, r.batch.Y, r.rate, r.mu, r.decay}
@@ -94,8 +96,11 @@ func (r *round) step(rate float64) (float64, error) {
 			args[k] = donated
 		}
 	}
+	exec, stateful := r.engine.step, r.state != nil
+	if r.watch != nil {
+		exec = r.engine.recorded
+	}
 	r.theta, r.momentum, r.state = nil, nil, nil
-	exec := r.engine.step
 	if r.weights != nil {
 		if err := r.fillWeights(); err != nil {
 			return 0, err
@@ -107,8 +112,21 @@ func (r *round) step(rate float64) (float64, error) {
 		return 0, err
 	}
 	r.theta, r.momentum = out[0], out[1]
-	if len(out) > 3 {
+	if stateful {
 		r.state = out[3]
+	}
+	if r.watch != nil {
+		outputs := out[len(out)-1]
+		var watched error
+		if err := tensors.ConstFlatData(outputs, func(flat []float32) { watched = r.watch(t, flat) }); err != nil {
+			return 0, err
+		}
+		if watched != nil {
+			return 0, watched
+		}
+		if err := outputs.FinalizeAll(); err != nil {
+			return 0, err
+		}
 	}
 	var loss [1]float32
 	err = toFloat32(out[2], loss[:])
@@ -127,6 +145,16 @@ func (r *round) read(m *Model) error {
 	err := toFloat32(r.state, m.State)
 	r.state = nil
 	return err
+}
+
+// copied returns a copy of parameters and state as they stand.
+func (r *round) copied() (*Model, error) {
+	m := &Model{Theta: make([]float32, r.theta.Size())}
+	if err := tensors.ConstFlatData(r.theta, func(flat []float32) { copy(m.Theta, flat) }); err != nil || r.state == nil {
+		return m, err
+	}
+	m.State = make([]float32, r.state.Size())
+	return m, tensors.ConstFlatData(r.state, func(flat []float32) { copy(m.State, flat) })
 }
 
 // free frees what load and step put on the device.

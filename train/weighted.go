@@ -25,13 +25,15 @@ func (e *Engine) TrainWeighted(ctx context.Context, src dataset.Source, idx []in
 			return nil, fmt.Errorf("the weight of sample %d is not finite: %v", idx[k], w)
 		}
 	}
-	return e.train(ctx, src, idx, weights, r, seed, progress)
+	m, _, err := e.train(ctx, src, idx, weights, r, seed, Recording{}, progress)
+	return m, err
 }
 
 // weightedStepGraph is StepGraph with the weights of the samples, [batch], as one input more, the last one.
 func (e *Engine) weightedStepGraph(in []*Node) []*Node {
 	last := len(in) - 1
-	return e.update(in[:last], func(losses *Node) *Node { return ReduceAllMean(Mul(in[last], losses)) })
+	out, _ := e.update(in[:last], func(losses *Node) *Node { return ReduceAllMean(Mul(in[last], losses)) })
+	return out
 }
 
 // weigh gives the samples at the positions idx of a source with n samples their weights.

@@ -1,0 +1,82 @@
+package influence
+
+import (
+	"context"
+
+	"gonum.org/v1/gonum/floats"
+
+	"github.com/datadropout/datadropout/train"
+)
+
+// tracIn is the estimator "tracin" (Pruthi et al., NeurIPS 2020, arXiv:2002.08484, their TracInCP), the effect
+// of a removal on the steps of training alone, added up over checkpoints c:
+//
+//	delta_i = 1/(n (1 - mu)) sum_c eta_c grad L_val(theta_c) . grad l_i(theta_c).
+//
+// A step with learning rate lr and batches of B moves theta by -(lr/B) grad l_i for a sample in it. In the segment of
+// training that c stands for a sample is in a share B/n of the steps, so leaving it out undoes -(eta_c/n) grad l_i there, with
+// eta_c the sum of the segment's learning rates; momentum mu carries every gradient on for 1/(1 - mu) steps in all. What the
+// later steps make of such a change is left out, which is why the unit is that of a loss and yet not a prediction: only
+// the sequence means something. Losses are evaluated with the running statistics of the checkpoint.
+type tracIn struct{ options Options }
+
+var _ Estimator = (*tracIn)(nil)
+
+// Name implements Estimator.
+func (*tracIn) Name() string { return "tracin" }
+
+// Score implements Estimator.
+func (e *tracIn) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	if err := p.Recipe.Validate(); err != nil {
+		return nil, err
+	}
+	want := train.Recording{Checkpoints: e.options.Checkpoints}
+	steps, err := p.retrains(want)
+	if err != nil {
+		return nil, err
+	}
+	n := len(p.Train)
+	checkpoints := min(want.Checkpoints, p.Recipe.Steps(n))
+	count := newCounter(progress, steps*min(p.Recipe.BatchSize, n)+checkpoints*(len(p.Score)+n))
+	r, message, err := p.record(ctx, want, count.add)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDerivatives(p, count.add)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	var effects [][]float64
+	for _, c := range r.Checkpoints {
+		if err := d.move(&c.Model); err != nil {
+			return nil, err
+		}
+		targets, err := d.targets(ctx)
+		if err != nil {
+			return nil, err
+		}
+		along, err := d.directionals(ctx, p.Train, targets)
+		if err != nil {
+			return nil, err
+		}
+		if effects == nil {
+			effects = make([][]float64, len(along))
+			for k := range effects {
+				effects[k] = make([]float64, n)
+			}
+		}
+		for k := range along {
+			floats.AddScaled(effects[k], c.Rates/(float64(n)*(1-p.Recipe.Momentum)), along[k])
+		}
+	}
+	s, err := p.foldScores(effects)
+	if err != nil {
+		return nil, err
+	}
+	s.Solver = Solver{Converged: true, Message: message}
+	return s, nil
+}
