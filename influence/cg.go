@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-
-	"gonum.org/v1/gonum/floats"
 )
 
 // conjugateGradient is the estimator "cg", the way of Koh and Liang (2017) with one system for all training samples:
@@ -17,7 +15,8 @@ import (
 // C the mean Gauss-Newton matrix J^T (d^2 l/dz^2) J (Schraudolph 2002; Martens, ICML 2010) or the mean Hessian over
 // HessianSamples training samples, lambda the recipe's weight decay plus the damping. The scores of all training
 // samples take one forward-mode pass. With folds of the scoring set there is a system for each; they are solved side by
-// side, so that their curvature products share the forward pass.
+// side, so that their curvature products share the forward pass. The preconditioner "diagonal" divides by an estimate of
+// the diagonal of C + lambda I.
 type conjugateGradient struct{ options Options }
 
 var _ Estimator = (*conjugateGradient)(nil)
@@ -29,8 +28,12 @@ func (*conjugateGradient) Name() string { return "cg" }
 func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
 	o := e.options
 	sample := curvatureSample(p.Train, o.HessianSamples, p.Seed)
-	// At most MaxIterations products, one for the residual, and one more for each restart.
-	count := newCounter(progress, len(p.Score)+(o.MaxIterations+1)*len(sample)+len(p.Train))
+	// At most MaxIterations products, one for the residual, and one more for each restart; one for the preconditioner.
+	products := o.MaxIterations + 1
+	if o.Preconditioner == DiagonalPreconditioner {
+		products++
+	}
+	count := newCounter(progress, len(p.Score)+products*len(sample)+len(p.Train))
 	d, err := newDerivatives(p, count.add)
 	if err != nil {
 		return nil, err
@@ -41,15 +44,17 @@ func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func
 		return nil, err
 	}
 	lambda := p.Recipe.WeightDecay + max(0, o.Damping)
-	solutions, solvers, err := solveAll(func(v, out [][]float64) error {
-		if err := d.curvatureProducts(ctx, o.Curvature, sample, v, out); err != nil {
-			return err
+	var precondition func(r, z []float64)
+	if o.Preconditioner == DiagonalPreconditioner {
+		diagonal, err := d.diagonal(ctx, o.Curvature, sample, lambda)
+		if err != nil {
+			return nil, err
 		}
-		for k := range out {
-			floats.AddScaled(out[k], lambda, v[k])
-		}
-		return nil
-	}, targets, o.Tolerance, o.MaxIterations)
+		precondition = jacobi(diagonal)
+	}
+	apply := d.damped(ctx, o.Curvature, lambda)
+	solutions, solvers, err := solveAll(func(v, out [][]float64) error { return apply(sample, v, out) },
+		precondition, targets, o.Tolerance, o.MaxIterations)
 	if err != nil {
 		return nil, fmt.Errorf("conjugate gradients: %w", err)
 	}

@@ -134,16 +134,17 @@ func narrow(v []float64) []float32 {
 	return w
 }
 
-// TestCurvatureProducts compares with the full matrices of the network in float64: the Hessian by finite differences of
-// the loss, the Gauss-Newton matrix from finite differences of the outputs.
-func TestCurvatureProducts(t *testing.T) {
-	src, n := newBlobs(30, 2, 3, 3, 2), smooth()
-	p := newProblem(backend(t, 2), n, src, initial(n, 2), 0)
-	theta := wide(p.Model.Theta)
+// smoothHessian is the Hessian of smoothLoss in float64, by finite differences.
+func smoothHessian(src *blobs, positions []int, theta []float64) *mat.SymDense {
 	hessian := mat.NewSymDense(len(theta), nil)
-	fd.Hessian(hessian, smoothLoss(src, p.Train), theta, &fd.Settings{Formula: fd.Forward, Step: 1e-5})
+	fd.Hessian(hessian, smoothLoss(src, positions), theta, &fd.Settings{Formula: fd.Forward, Step: 1e-5})
+	return hessian
+}
+
+// smoothGaussNewton is the mean Gauss-Newton matrix of the network smooth in float64, from finite differences of the outputs.
+func smoothGaussNewton(src *blobs, positions []int, theta []float64) *mat.SymDense {
 	gaussNewton := mat.NewDense(len(theta), len(theta), nil)
-	for _, i := range p.Train {
+	for _, i := range positions {
 		j := mat.NewDense(smoothClasses, len(theta), nil)
 		fd.Jacobian(j, func(z, theta []float64) { copy(z, smoothOutputs(theta, src.x[i])) }, theta,
 			&fd.JacobianSettings{Formula: fd.Central, Step: 1e-5})
@@ -158,14 +159,28 @@ func TestCurvatureProducts(t *testing.T) {
 		var hj, jhj mat.Dense
 		hj.Mul(h, j)
 		jhj.Mul(j.T(), &hj)
-		jhj.Scale(1/float64(len(p.Train)), &jhj)
+		jhj.Scale(1/float64(len(positions)), &jhj)
 		gaussNewton.Add(gaussNewton, &jhj)
 	}
+	symmetric := mat.NewSymDense(len(theta), nil)
+	for a := range theta {
+		for b := a; b < len(theta); b++ {
+			symmetric.SetSym(a, b, (gaussNewton.At(a, b)+gaussNewton.At(b, a))/2)
+		}
+	}
+	return symmetric
+}
+
+// TestCurvatureProducts compares with the full matrices of the network in float64.
+func TestCurvatureProducts(t *testing.T) {
+	src, n := newBlobs(30, 2, 3, 3, 2), smooth()
+	p := newProblem(backend(t, 2), n, src, initial(n, 2), 0)
+	theta := wide(p.Model.Theta)
 	for _, test := range []struct {
 		curvature string
 		matrix    mat.Matrix
 		tolerance float64
-	}{{Hessian, hessian, 2e-4}, {GaussNewton, gaussNewton, 1e-5}} {
+	}{{Hessian, smoothHessian(src, p.Train, theta), 2e-4}, {GaussNewton, smoothGaussNewton(src, p.Train, theta), 1e-5}} {
 		for _, batch := range []int{1, 4, 15, 64} {
 			p.Batch = batch
 			d := open(t, p)

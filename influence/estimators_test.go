@@ -46,11 +46,17 @@ func TestNewRefuses(t *testing.T) {
 		options Options
 		says    string
 	}{
-		{"shapley", Options{}, "known: aum, cg, el2n, forgetting, gradcos, graddot, grand, loss, metagradient, random, tracin"},
+		{"shapley", Options{}, "known: arnoldi, aum, cg, el2n, forgetting, gradcos, graddot, grand, lissa, loss, metagradient, random, tracin"},
 		{"cg", Options{Curvature: "fisher"}, "known: gauss-newton, hessian"},
 		{"cg", Options{Damping: math.NaN()}, "damping"},
 		{"cg", Options{MaxIterations: -1}, "iterations"},
 		{"cg", Options{Tolerance: 1}, "tolerance"},
+		{"cg", Options{Preconditioner: "ilu"}, "known: none, diagonal"},
+		{"lissa", Options{Scale: -1}, "scale"},
+		{"lissa", Options{Scale: math.Inf(1)}, "scale"},
+		{"lissa", Options{Depth: -1}, "depth"},
+		{"lissa", Options{Repeats: -1}, "repeats"},
+		{"arnoldi", Options{Rank: -1}, "rank"},
 	} {
 		if _, err := New(test.name, test.options); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s %+v: error %v, want one about %q", test.name, test.options, err, test.says)
@@ -93,7 +99,7 @@ func planted(t testing.TB) (p *Problem, wrong map[int]bool) {
 
 func TestPlantedLabelsAreUnfavorable(t *testing.T) {
 	p, wrong := planted(t)
-	for _, name := range []string{"cg", "gradcos", "graddot", "loss", "metagradient", "tracin"} {
+	for _, name := range []string{"arnoldi", "cg", "gradcos", "graddot", "lissa", "loss", "metagradient", "tracin"} {
 		s := score(t, estimator(t, name, Options{}), p)
 		var bad, good []float64
 		found := 0
@@ -122,7 +128,7 @@ func TestPlantedLabelsAreUnfavorable(t *testing.T) {
 		if found < least || stat.Mean(bad, nil) >= -times*math.Abs(stat.Mean(good, nil)) {
 			t.Errorf("%s: %d of %d planted below zero; mean %.2g, of the others %.2g", name, found, len(bad), stat.Mean(bad, nil), stat.Mean(good, nil))
 		}
-		if s.Calibrated != (name == "cg" || name == "metagradient") {
+		if s.Calibrated != slices.Contains([]string{"cg", "lissa", "metagradient"}, name) {
 			t.Errorf("%s: calibrated is %v", name, s.Calibrated)
 		}
 	}
@@ -164,7 +170,7 @@ func TestScoresSameBits(t *testing.T) {
 				t.Errorf("%s: %d threads give other bits than 1", name, threads)
 			}
 		}
-		if slices.Contains([]string{"cg", "gradcos", "grand", "random"}, name) { // these draw
+		if slices.Contains([]string{"arnoldi", "cg", "gradcos", "grand", "lissa", "random"}, name) { // these draw
 			p := replayable(t, 1, n, src, r, 2)
 			p.Batch, p.Seed = 8, 4
 			if slices.Equal(score(t, e, p).Delta, first.Delta) {
@@ -286,7 +292,7 @@ func TestScoreRefuses(t *testing.T) {
 		}
 	}
 	src, n := newBlobs(20, 2, 3, 3, 5), smooth()
-	for _, name := range []string{"cg", "gradcos", "graddot", "loss"} {
+	for _, name := range []string{"arnoldi", "cg", "gradcos", "graddot", "lissa", "loss"} {
 		p := newProblem(backend(t, 1), n, src, initial(n, 4), 0)
 		p.Model.Theta[smoothInputs*smoothHidden+smoothHidden] = float32(math.NaN())
 		if _, err := estimator(t, name, Options{}).Score(t.Context(), p, nil); err == nil {

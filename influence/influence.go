@@ -89,11 +89,15 @@ type Solver struct {
 	Iterations int `json:"iterations"`
 	// Residual is |grad L_val - (H + lambda I) s| / |grad L_val| of the solution that was used, computed from it anew.
 	Residual float64 `json:"residual"`
+	// Spread is the standard deviation over the repeats of a solver that draws, relative to their mean.
+	Spread float64 `json:"spread,omitempty"`
+	// LargestEigenvalue is that of H + lambda I, where the estimator measures it.
+	LargestEigenvalue float64 `json:"largest_eigenvalue,omitempty"`
 	// Damping is lambda: the recipe's weight decay plus the damping of the options.
 	Damping float64 `json:"damping"`
-	// Converged says that Residual is within the tolerance.
+	// Converged says that Residual is within the tolerance, or what the estimator has in its place.
 	Converged bool `json:"converged"`
-	// NegativeCurvature counts the directions p that were met with p^T (H + lambda I) p <= 0. The solver stops at one.
+	// NegativeCurvature counts the directions p that were met with p^T (H + lambda I) p <= 0. cg stops at one.
 	NegativeCurvature int `json:"negative_curvature"`
 	// Samples is the number of training samples in the curvature.
 	Samples int `json:"samples,omitempty"`
@@ -127,6 +131,15 @@ type Options struct {
 	MaxIterations int `yaml:"max_iterations,omitempty" json:"max_iterations,omitempty"`
 	// Tolerance is the relative residual at which the solver stops. 0 means DefaultTolerance.
 	Tolerance float64 `yaml:"tolerance,omitempty" json:"tolerance,omitempty"`
+	// Preconditioner of cg is "none", the default, or "diagonal".
+	Preconditioner string `yaml:"preconditioner,omitempty" json:"preconditioner,omitempty"`
+	// Scale, Depth and Repeats are those of lissa. 0 means a scale from the measured largest eigenvalue, a depth that
+	// brings the slowest component to the tolerance, and DefaultRepeats. One repeat shows no spread.
+	Scale   float64 `yaml:"scale,omitempty" json:"scale,omitempty"`
+	Depth   int     `yaml:"depth,omitempty" json:"depth,omitempty"`
+	Repeats int     `yaml:"repeats,omitempty" json:"repeats,omitempty"`
+	// Rank is the number of eigenpairs of arnoldi, which holds 2 Rank + 20 vectors of parameters. 0 means DefaultRank.
+	Rank int `yaml:"rank,omitempty" json:"rank,omitempty"`
 	// Memory bounds the host memory for the steps of a training that is repeated, in bytes; see [train.Engine.Trajectory].
 	// 0 means DefaultMemory. Scores do not depend on it, only time does.
 	Memory int64 `yaml:"memory,omitempty" json:"memory,omitempty"`
@@ -154,6 +167,8 @@ const (
 	DefaultHessianSamples = 1024
 	DefaultMaxIterations  = 100
 	DefaultTolerance      = 1e-2
+	DefaultRepeats        = 2
+	DefaultRank           = 32
 	DefaultMemory         = 1 << 30
 	DefaultCheckpoints    = 5
 	DefaultDirections     = 32
@@ -180,6 +195,16 @@ func (o Options) validate() error {
 		return fmt.Errorf("the most iterations must not be negative, got %d", o.MaxIterations)
 	case !finite(o.Tolerance) || o.Tolerance < 0 || o.Tolerance >= 1:
 		return fmt.Errorf("the tolerance must lie in [0, 1), got %v", o.Tolerance)
+	case o.Preconditioner != "" && o.Preconditioner != NoPreconditioner && o.Preconditioner != DiagonalPreconditioner:
+		return fmt.Errorf("unknown preconditioner %q; known: %s, %s", o.Preconditioner, NoPreconditioner, DiagonalPreconditioner)
+	case !finite(o.Scale) || o.Scale < 0:
+		return fmt.Errorf("the scale must be a finite number above 0, got %v", o.Scale)
+	case o.Depth < 0:
+		return fmt.Errorf("the depth must not be negative, got %d", o.Depth)
+	case o.Repeats < 0:
+		return fmt.Errorf("the repeats must not be negative, got %d", o.Repeats)
+	case o.Rank < 0:
+		return fmt.Errorf("the rank must not be negative, got %d", o.Rank)
 	case o.Memory < 0:
 		return fmt.Errorf("the bound on memory must not be negative, got %d", o.Memory)
 	case o.Checkpoints < 0:
@@ -191,7 +216,8 @@ func (o Options) validate() error {
 }
 
 // WithDefaults returns the options with their defaults in place of zero values, so that they mean the same whatever the
-// defaults become; but for Memory, which no score depends on. Negative values keep their meaning.
+// defaults become; but for Memory, which no score depends on, and for Scale and Depth, which are measured where they are
+// zero. Negative values keep their meaning.
 func (o Options) WithDefaults() Options {
 	if o.Damping == 0 {
 		o.Damping = DefaultDamping
@@ -214,10 +240,20 @@ func (o Options) WithDefaults() Options {
 	if o.Directions == 0 {
 		o.Directions = DefaultDirections
 	}
+	if o.Preconditioner == "" {
+		o.Preconditioner = NoPreconditioner
+	}
+	if o.Repeats == 0 {
+		o.Repeats = DefaultRepeats
+	}
+	if o.Rank == 0 {
+		o.Rank = DefaultRank
+	}
 	return o
 }
 
 var estimators = map[string]func(Options) Estimator{
+	"arnoldi":      func(o Options) Estimator { return &arnoldi{o} },
 	"aum":          func(Options) Estimator { return dynamics{"aum", areaUnderMargin} },
 	"cg":           func(o Options) Estimator { return &conjugateGradient{o} },
 	"el2n":         func(Options) Estimator { return dynamics{"el2n", errorNorm} },
@@ -225,6 +261,7 @@ var estimators = map[string]func(Options) Estimator{
 	"gradcos":      func(o Options) Estimator { return &gradCos{o} },
 	"graddot":      func(Options) Estimator { return gradDot{} },
 	"grand":        func(o Options) Estimator { return &gradNorm{o} },
+	"lissa":        func(o Options) Estimator { return &lissa{o} },
 	"loss":         func(Options) Estimator { return highestLoss{} },
 	"metagradient": func(o Options) Estimator { return &metagradient{o} },
 	"random":       func(Options) Estimator { return random{} },

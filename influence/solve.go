@@ -14,26 +14,33 @@ import (
 const mostRestarts = 3
 
 // solve solves A s = b by conjugate gradients (Hestenes and Stiefel, 1952) from s = 0, for a symmetric A given by its
-// product: apply writes A v into out.
+// product: apply writes A v into out. precondition writes M^-1 r into z, for a symmetric and positive definite M that is
+// near A (Saad, Iterative Methods for Sparse Linear Systems, algorithm 9.1); nil means M = I.
 //
 // It stops when |b - A s| <= tolerance |b|. The residual of the recursion drifts from the true one as rounding in the
 // products adds up, so the true one is computed at the end, and the iterations go on from there if it is too large. It
 // also stops after maxIterations, or at a direction p with p^T A p <= 0, at the iterate before it: A is not positive
 // definite, and the minimum that the iterates approach does not exist (Martens, ICML 2010, section 3.1).
 // Numbers that are not finite are an error.
-func solve(apply func(v, out []float64) error, b []float64, tolerance float64, maxIterations int) ([]float64, Solver, error) {
+func solve(apply func(v, out []float64) error, precondition func(r, z []float64), b []float64, tolerance float64, maxIterations int) ([]float64, Solver, error) {
 	var (
 		s     = make([]float64, len(b))
 		r     = append([]float64(nil), b...)
-		p     = append([]float64(nil), b...)
+		z     = r // M^-1 r
 		ap    = make([]float64, len(b))
-		rr    = floats.Dot(r, r)
 		size  = floats.Norm(b, 2)
 		state Solver
 	)
-	if err := finite([]float64{rr}, "the squared norm of the right-hand side"); err != nil {
+	if err := finite([]float64{floats.Dot(r, r)}, "the squared norm of the right-hand side"); err != nil {
 		return nil, state, err
 	}
+	if precondition == nil {
+		precondition = func(_, _ []float64) {}
+	} else {
+		z = make([]float64, len(b))
+	}
+	precondition(r, z)
+	p, rz := append([]float64(nil), z...), floats.Dot(r, z)
 	if size == 0 {
 		state.Converged = true
 		return s, state, nil
@@ -44,8 +51,9 @@ func solve(apply func(v, out []float64) error, b []float64, tolerance float64, m
 			return err
 		}
 		floats.SubTo(r, b, r)
-		copy(p, r)
-		rr = floats.Dot(r, r)
+		precondition(r, z)
+		copy(p, z)
+		rz = floats.Dot(r, z)
 		state.Residual = floats.Norm(r, 2) / size
 		state.Converged = state.Residual <= tolerance
 		return finite([]float64{state.Residual}, "the residual")
@@ -64,13 +72,14 @@ func solve(apply func(v, out []float64) error, b []float64, tolerance float64, m
 				state.NegativeCurvature++
 				break
 			}
-			alpha := rr / pap
+			alpha := rz / pap
 			floats.AddScaled(s, alpha, p)
 			floats.AddScaled(r, -alpha, ap)
-			next := floats.Dot(r, r)
-			floats.Scale(next/rr, p)
-			floats.Add(p, r)
-			rr = next
+			precondition(r, z)
+			next := floats.Dot(r, z)
+			floats.Scale(next/rz, p)
+			floats.Add(p, z)
+			rz = next
 		}
 		if err := refresh(); err != nil {
 			return nil, state, err
@@ -99,8 +108,9 @@ func (s *Solver) reason(tolerance float64, maxIterations int) string {
 }
 
 // solveAll is solve for several right-hand sides: apply writes the product of A and every v into out, for those systems
-// that still want one, so that the products of all systems can be computed together.
-func solveAll(apply func(v, out [][]float64) error, b [][]float64, tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
+// that still want one, so that the products of all systems can be computed together. precondition must be safe for
+// concurrent use.
+func solveAll(apply func(v, out [][]float64) error, precondition func(r, z []float64), b [][]float64, tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
 	type product struct {
 		system int
 		v, out []float64
@@ -120,7 +130,7 @@ func solveAll(apply func(v, out [][]float64) error, b [][]float64, tolerance flo
 			solutions[k], solvers[k], errs[k] = solve(func(v, out []float64) error {
 				wanted <- product{k, v, out, done}
 				return <-done
-			}, b[k], tolerance, maxIterations)
+			}, precondition, b[k], tolerance, maxIterations)
 			ended <- struct{}{}
 		})
 	}

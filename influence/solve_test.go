@@ -45,7 +45,7 @@ func TestSolvePositiveDefinite(t *testing.T) {
 	}
 	a, b := spectrum(eigenvalues), randomVector(40, 1)
 	for _, tolerance := range []float64{1e-1, 1e-3, 1e-9} {
-		s, state, err := solve(product(a), b, tolerance, 200)
+		s, state, err := solve(product(a), nil, b, tolerance, 200)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func TestSolvePositiveDefinite(t *testing.T) {
 			t.Errorf("tolerance %v: residual %v, reported %+v", tolerance, got, state)
 		}
 	}
-	_, exact, err := solve(product(spectrum([]float64{1, 1, 5, 5, 5})), randomVector(5, 2), 1e-12, 50)
+	_, exact, err := solve(product(spectrum([]float64{1, 1, 5, 5, 5})), nil, randomVector(5, 2), 1e-12, 50)
 	if err != nil || exact.Iterations != 2 {
 		t.Errorf("two eigenvalues take %d iterations (%v), want 2", exact.Iterations, err)
 	}
@@ -61,7 +61,7 @@ func TestSolvePositiveDefinite(t *testing.T) {
 
 func TestSolveStopsShort(t *testing.T) {
 	a, b := spectrum([]float64{1, 2, 3, 4, 5, 6}), randomVector(6, 1)
-	s, state, err := solve(product(a), b, 1e-6, 1)
+	s, state, err := solve(product(a), nil, b, 1e-6, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestSolveReportsTheTrueResidual(t *testing.T) {
 		}
 		return err
 	}
-	s, state, err := solve(rounded, b, 1e-12, 500)
+	s, state, err := solve(rounded, nil, b, 1e-12, 500)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestSolveReportsTheTrueResidual(t *testing.T) {
 }
 
 func TestSolveIndefinite(t *testing.T) {
-	s, state, err := solve(product(spectrum([]float64{-3, -1, 0.1, 1, 2, 3})), randomVector(6, 1), 1e-9, 50)
+	s, state, err := solve(product(spectrum([]float64{-3, -1, 0.1, 1, 2, 3})), nil, randomVector(6, 1), 1e-9, 50)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,11 +112,11 @@ func TestSolveSingular(t *testing.T) {
 	if err := product(a)(randomVector(6, 1), inRange); err != nil {
 		t.Fatal(err)
 	}
-	s, state, err := solve(product(a), inRange, 1e-9, 50)
+	s, state, err := solve(product(a), nil, inRange, 1e-9, 50)
 	if err != nil || !state.Converged || residual(a, s, inRange) > 1e-9 {
 		t.Errorf("a solvable system: %+v, %v", state, err)
 	}
-	s, state, err = solve(product(a), randomVector(6, 2), 1e-3, 50)
+	s, state, err = solve(product(a), nil, randomVector(6, 2), 1e-3, 50)
 	if err != nil || state.Converged {
 		t.Errorf("a system without solution: %+v, %v", state, err)
 	}
@@ -126,7 +126,7 @@ func TestSolveSingular(t *testing.T) {
 }
 
 func TestSolveZero(t *testing.T) {
-	s, state, err := solve(product(spectrum([]float64{1, 2})), []float64{0, 0}, 1e-3, 50)
+	s, state, err := solve(product(spectrum([]float64{1, 2})), nil, []float64{0, 0}, 1e-3, 50)
 	if err != nil || !state.Converged || state.Iterations != 0 || floats.Norm(s, 2) != 0 {
 		t.Errorf("%v, %+v, %v", s, state, err)
 	}
@@ -134,14 +134,14 @@ func TestSolveZero(t *testing.T) {
 
 func TestSolveErrors(t *testing.T) {
 	broken := errors.New("broken")
-	if _, _, err := solve(func(_, _ []float64) error { return broken }, []float64{1}, 1e-3, 50); !errors.Is(err, broken) {
+	if _, _, err := solve(func(_, _ []float64) error { return broken }, nil, []float64{1}, 1e-3, 50); !errors.Is(err, broken) {
 		t.Errorf("error %v, want the product's", err)
 	}
 	nan := func(_, out []float64) error { out[0] = math.NaN(); return nil }
-	if _, _, err := solve(nan, []float64{1}, 1e-3, 50); err == nil {
+	if _, _, err := solve(nan, nil, []float64{1}, 1e-3, 50); err == nil {
 		t.Error("a product of NaN: no error")
 	}
-	if _, _, err := solve(nan, []float64{math.NaN()}, 1e-3, 50); err == nil {
+	if _, _, err := solve(nan, nil, []float64{math.NaN()}, 1e-3, 50); err == nil {
 		t.Error("a right-hand side of NaN: no error")
 	}
 }
