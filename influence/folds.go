@@ -20,6 +20,11 @@ func (p *Problem) folds() [][]int {
 	return parts
 }
 
+// FoldPositions returns the positions of each part that Folds cuts Score into, in the sequence of Scores.Folds; one part
+// if the problem asks for none. With as many folds as score samples, every part is one of them, and Scores.Folds[k] holds
+// the removal effects for the loss of that sample alone.
+func (p *Problem) FoldPositions() [][]int { return p.folds() }
+
 // targets returns the gradient of the mean loss over each fold of the scoring set, [folds][P]. A gradient that is not
 // finite is an error.
 func (d *derivatives) targets(ctx context.Context) ([][]float64, error) {

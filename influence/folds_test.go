@@ -76,3 +76,36 @@ func TestFoldsCoverTheScoringSet(t *testing.T) {
 		t.Errorf("folds of %d to %d of %v", least, most, all)
 	}
 }
+
+// With as many folds as score samples, every fold is the score sample that FoldPositions says.
+func TestOneFoldForEachScoreSample(t *testing.T) {
+	src, n := newBlobs(80, 2, 3, 3, 5), smooth()
+	r := train.Recipe{Epochs: 2, BatchSize: 10, LearningRate: 0.05, Momentum: 0.9, WeightDecay: 0.01}
+	e := estimator(t, "graddot", Options{})
+	p := replayable(t, 2, n, src, r, 4)
+	p.Score = p.Score[:5]
+	p.Folds = len(p.Score)
+	s := score(t, e, p)
+	var seen []int
+	for k, part := range p.FoldPositions() {
+		if len(part) != 1 {
+			t.Fatalf("fold %d holds %v, want one sample", k, part)
+		}
+		seen = append(seen, part[0])
+		alone := *p
+		alone.Folds, alone.Score = 0, part
+		if got := apart(s.Folds[k], score(t, e, &alone).Delta); got > 1e-4 {
+			t.Errorf("fold %d differs from the problem with sample %d alone by %.2g, relative", k, part[0], got)
+		}
+	}
+	slices.Sort(seen)
+	want := slices.Clone(p.Score)
+	slices.Sort(want)
+	if !slices.Equal(seen, want) {
+		t.Errorf("the folds are of %v, want %v", seen, want)
+	}
+	p.Folds = 0
+	if parts := p.FoldPositions(); len(parts) != 1 || !slices.Equal(parts[0], p.Score) {
+		t.Errorf("without folds: %v", parts)
+	}
+}

@@ -16,6 +16,9 @@ import (
 //go:embed page.html
 var pageSource string
 
+//go:embed style.html
+var styleSource string
+
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"percent":   Percent,
 	"accuracy":  func(a float64) string { return Percent(a, math.NaN()) },
@@ -26,7 +29,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"mebibytes": func(b int64) string { return fmt.Sprintf("%.0f MiB", float64(b)/(1<<20)) },
 	"name":      armName,
 	"deref":     func(e *datadropout.Effect) datadropout.Effect { return *e },
-}).Parse(pageSource))
+}).Parse(styleSource + pageSource))
 
 // shown is how many of the most harmful and of the most helpful samples the page shows.
 const shown = 20

@@ -1,5 +1,6 @@
-// Package report writes the files and pages of a run that people and other programs read: the run directory's
-// config.yaml, result.json, scores.csv, drop.csv, keep.txt and report.html. docs/files.md describes each.
+// Package report writes the files and pages that people and other programs read: a run directory's config.yaml,
+// result.json, scores.csv, drop.csv, keep.txt and report.html, and a study's verify.json, verify.csv and verify.html.
+// docs/files.md describes each.
 package report
 
 import (

@@ -137,13 +137,21 @@ func TestBadInput(t *testing.T) {
 		{"unknown setting in config", []string{"run", "--config", config}, exitUsage, []string{"config.yaml", "learning"}},
 		{"missing config", []string{"run", "--config", config + ".gone"}, exitInput, []string{"config.yaml.gone"}},
 		{"resume and force", []string{"run", "--resume", "--force"}, exitUsage, []string{"--resume", "--force"}},
+		{"verify: missing directory", []string{"verify", "--data", "mnist", "--data-dir", filepath.Join(good, "absent")}, exitInput, []string{"absent"}},
+		{"verify: missing config", []string{"verify", "--config", config + ".gone"}, exitInput, []string{"config.yaml.gone"}},
+		{"verify: unknown estimator", []string{"verify", "--estimators", "cg,oracle"}, exitUsage, []string{"oracle", "graddot"}},
+		{"verify: unknown test", []string{"verify", "--tests", "shapley"}, exitUsage, []string{"shapley", "mislabel"}},
+		{"verify: bad fraction", []string{"verify", "--fractions", "0.1,2"}, exitUsage, []string{"2"}},
+		{"verify: bad network", []string{"verify", "--net", "lenet6"}, exitUsage, []string{"lenet6", "lenet5"}},
+		{"verify: nothing planted", []string{"verify", "--train", "100", "--tests", "mislabel", "--label-noise", "0"}, exitUsage, []string{"mislabel", "noise"}},
+		{"verify: too many points", []string{"verify", "--train", "100", "--test", "40", "--per-point", "50"}, exitUsage, []string{"50", "40"}},
 		{"resume without a directory", []string{"run", "--resume"}, exitUsage, []string{"--out"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "run")
 			args := tt.args
-			if args[0] == "run" && tt.name != "resume without a directory" {
+			if (args[0] == "run" || args[0] == "verify") && tt.name != "resume without a directory" {
 				args = append(args[:len(args):len(args)], "--out", out)
 			}
 			code, stdout, stderr := runCommand(t, args...)
@@ -169,10 +177,14 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestHelpListsExitCodes(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"run", "--help"}} {
-		code, stdout, _ := runCommand(t, args...)
-		if code != exitDone || !strings.Contains(stdout, exitCodesHelp) {
-			t.Errorf("%v: exit code %d, help without the exit codes:\n%s", args, code, stdout)
+	for command, want := range map[string]string{"run": exitCodesHelp, "bench": exitCodesHelp, "verify": verifyExitCodes} {
+		code, stdout, _ := runCommand(t, command, "--help")
+		if code != exitDone || !strings.Contains(stdout, want) {
+			t.Errorf("%s: exit code %d, help without the exit codes:\n%s", command, code, stdout)
 		}
+	}
+	code, stdout, _ := runCommand(t, "--help")
+	if code != exitDone || !strings.Contains(stdout, exitCodesHelp) || !strings.Contains(stdout, "verify") {
+		t.Errorf("exit code %d, help without the exit codes or a command:\n%s", code, stdout)
 	}
 }

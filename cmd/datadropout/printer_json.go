@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/evidence"
 )
 
 // jsonPrinter writes JSON lines, each with a type: begin, start, progress, done, result.
@@ -37,6 +38,14 @@ func (p *jsonPrinter) result(o *datadropout.Outcome, dir string) {
 		Out  string `json:"out"`
 		datadropout.Result
 	}{"result", dir, o.Result})
+}
+
+func (p *jsonPrinter) verified(r *evidence.Result, dir string) {
+	p.write(struct {
+		Type string `json:"type"`
+		Out  string `json:"out"`
+		*evidence.Result
+	}{"result", dir, r})
 }
 
 // write drops errors: a reader that has gone away does not stop a run whose results are on disk.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/evidence"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -56,6 +57,7 @@ var stageNames = map[string]string{
 	datadropout.StageChoose:    "choose",
 	datadropout.StageRound2:    "round 2",
 	datadropout.StageEvaluate:  "evaluate",
+	evidence.StageRetrain:      "retrain",
 }
 
 func (p *textPrinter) event(e datadropout.Event) {

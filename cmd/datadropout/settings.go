@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/net"
+	"github.com/datadropout/datadropout/report"
+	"github.com/datadropout/datadropout/train"
+)
+
+// settings are those that commands share: what is trained on what, and how it is scored, from flags over a config file.
+type settings struct {
+	config datadropout.Config
+	recipe string // by name, or empty
+	file   string
+	// hash is the data hash of the config file, or empty.
+	hash string
+}
+
+func defaultSettings() settings { return settings{config: datadropout.DefaultConfig()} }
+
+func (s *settings) addDataFlags(f *pflag.FlagSet) {
+	c := &s.config
+	f.StringVar(&c.Data, "data", c.Data, "data set: "+strings.Join(dataset.Known(), ", "))
+	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "folder that holds the data set's files")
+	f.IntVar(&c.Train, "train", c.Train, "training samples; 0: what the other splits leave")
+	f.IntVar(&c.Score, "score", c.Score, "samples that influence is computed on; 0: a default share")
+	f.IntVar(&c.Tune, "tune", c.Tune, "samples that choose the amount to drop; 0: a default share")
+	f.IntVar(&c.Test, "test", c.Test, "samples of the final comparison; 0: all of the official test set")
+	f.Float64Var(&c.LabelNoise, "label-noise", c.LabelNoise, "share of training labels to replace by wrong ones, for experiments; -1: 0.2 for shapes, else none")
+}
+
+func (s *settings) addTrainingFlags(f *pflag.FlagSet) {
+	c := &s.config
+	f.StringVar(&c.Net, "net", c.Net, "network: "+strings.Join(net.Classifiers(), ", "))
+	f.StringVar(&s.recipe, "recipe", "", "settings of training by name, which the flags below change: "+recipeNames)
+	f.IntVar(&c.Recipe.Epochs, "epochs", c.Recipe.Epochs, "passes over the training samples")
+	f.IntVar(&c.Recipe.BatchSize, "batch", c.Recipe.BatchSize, "samples a step")
+	f.Float64Var(&c.Recipe.LearningRate, "lr", c.Recipe.LearningRate, "largest learning rate")
+	f.Float64Var(&c.Recipe.Momentum, "momentum", c.Recipe.Momentum, "momentum of SGD")
+	f.Float64Var(&c.Recipe.WeightDecay, "weight-decay", c.Recipe.WeightDecay, "weight decay: an L2 term of half this factor")
+	f.StringVar(&c.Recipe.Schedule, "schedule", c.Recipe.Schedule, "learning-rate schedule: cosine, step, constant")
+	f.Float64Var(&c.Recipe.WarmupFraction, "warmup", c.Recipe.WarmupFraction, "share of the steps over which the learning rate rises")
+}
+
+func (s *settings) addInfluenceFlags(f *pflag.FlagSet) {
+	c := &s.config
+	f.StringVar(&c.Influence.Curvature, "curvature", c.Influence.Curvature, "curvature of cg: gauss-newton, hessian (default gauss-newton)")
+	f.Float64Var(&c.Influence.Damping, "damping", c.Influence.Damping, "lambda added to the curvature, beside the weight decay; 0: the default, below 0: none")
+	f.IntVar(&c.Influence.HessianSamples, "hessian-samples", c.Influence.HessianSamples, "training samples that curvature products use; 0: the default, below 0: all")
+	f.IntVar(&c.Influence.MaxIterations, "max-iterations", c.Influence.MaxIterations, "most iterations of a solver; 0: the default")
+	f.StringVar(&c.Influence.Preconditioner, "preconditioner", c.Influence.Preconditioner, "of cg: none, diagonal (default none)")
+	f.Float64Var(&c.Influence.Scale, "lissa-scale", c.Influence.Scale, "scale of lissa; 0: from the measured largest eigenvalue")
+	f.IntVar(&c.Influence.Depth, "lissa-depth", c.Influence.Depth, "steps of lissa; 0: from scale and damping")
+	f.IntVar(&c.Influence.Repeats, "lissa-repeats", c.Influence.Repeats, "repeats of lissa; 0: the default")
+	f.IntVar(&c.Influence.Rank, "rank", c.Influence.Rank, "eigenpairs of arnoldi; 0: the default")
+	f.IntVar(&c.Influence.Checkpoints, "checkpoints", c.Influence.Checkpoints, "checkpoints of training that tracin adds up over; 0: the default")
+	f.IntVar(&c.Influence.Directions, "directions", c.Influence.Directions, "random directions that grand and gradcos estimate norms from; 0: the default")
+	f.Var(&mebibytes{&c.Influence.Memory}, "replay-memory", "MiB that metagradient may keep of the training that it repeats (default 1024)")
+	f.BoolVar(&c.Influence.NoSmoothnessCheck, "no-smoothness-check", c.Influence.NoSmoothnessCheck, "leave out metagradient's check that training is smooth: three trainings")
+}
+
+func (s *settings) addMachineFlags(f *pflag.FlagSet) {
+	c := &s.config
+	f.Uint64Var(&c.Seed, "seed", c.Seed, "first seed; also draws the split and the label noise")
+	f.StringVar(&c.Backend, "backend", c.Backend, "what computes: "+strings.Join(backends, ", "))
+	f.IntVar(&c.Threads, "threads", c.Threads, "processors to use; 0: all")
+	f.StringVar(&s.file, "config", "", "read the settings from a run's config.yaml; flags override it")
+}
+
+// recipeNames lists the recipes.
+var recipeNames = strings.Join(slices.Sorted(maps.Keys(train.Recipes)), ", ")
+
+// read reads the config file and the recipe, where they are named, under the flags that were given.
+func (s *settings) read(f *pflag.FlagSet) error {
+	if s.file == "" && s.recipe == "" {
+		return nil
+	}
+	type value struct{ name, text string }
+	var given []value
+	f.Visit(func(flag *pflag.Flag) { given = append(given, value{flag.Name, flag.Value.String()}) })
+	if s.file != "" {
+		found, err := report.ReadSettings(s.file)
+		if errors.Is(err, os.ErrNotExist) {
+			return &dataset.InputError{Path: s.file, Err: errors.New("no such file")}
+		}
+		if err != nil {
+			return &datadropout.UsageError{Err: err}
+		}
+		s.config, s.hash = found.Config, found.DataHash
+	}
+	if s.recipe != "" {
+		recipe, ok := train.Recipes[s.recipe]
+		if !ok {
+			return &datadropout.UsageError{Err: fmt.Errorf("unknown recipe %q; known: %s", s.recipe, recipeNames)}
+		}
+		s.config.Recipe = recipe
+	}
+	for _, v := range given {
+		if f.Lookup(v.name).Value.Type() == "stringSlice" || f.Lookup(v.name).Value.Type() == "float64Slice" {
+			continue // no setting of the file, and a list would not be read back as it is printed
+		}
+		if err := f.Set(v.name, v.text); err != nil {
+			return &datadropout.UsageError{Err: err}
+		}
+	}
+	return nil
+}
+
+// load reads the data that the settings, which are resolved, name, and refuses other data than the config file's.
+func (s *settings) load(c *datadropout.Config) (*datadropout.Data, error) {
+	data, err := datadropout.LoadData(c)
+	if err != nil {
+		return nil, err
+	}
+	if s.hash != "" && s.hash != data.Hash {
+		return nil, &dataset.InputError{Path: c.DataDir, Err: fmt.Errorf("the data set %s is not the one of the config file: its content hash is %s, there it is %s", c.Data, short(data.Hash), short(s.hash))}
+	}
+	return data, nil
+}
+
+func short(hash string) string { return hash[:min(12, len(hash))] }
+
+// mebibytes is a flag of a number of bytes, written in MiB.
+type mebibytes struct{ bytes *int64 }
+
+func (m *mebibytes) String() string {
+	if m.bytes == nil || *m.bytes == 0 {
+		return ""
+	}
+	return strconv.FormatInt(*m.bytes>>20, 10)
+}
+
+func (m *mebibytes) Set(s string) error {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 1 || n > 1<<30 {
+		return fmt.Errorf("want a whole number of MiB of at least 1, got %q", s)
+	}
+	*m.bytes = n << 20
+	return nil
+}
+
+func (*mebibytes) Type() string { return "MiB" }
