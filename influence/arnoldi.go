@@ -152,7 +152,8 @@ func (s *subspace) judge(solver *Solver, within float64, targets, parts [][]floa
 	solver.Converged = s.negative == 0 && within <= roughTolerance
 	switch {
 	case s.negative > 0:
-		told = fmt.Sprintf("the curvature is not positive definite: %d of its eigenvalues, left out, are not above -lambda; raise the damping or use the Gauss-Newton curvature; %s", s.negative, told)
+		told = fmt.Sprintf("the curvature is not positive definite: %d of its eigenvalues, left out, are not above -lambda; "+
+			"raise the damping or use the Gauss-Newton curvature; %s", s.negative, told)
 	case !solver.Converged:
 		told = fmt.Sprintf("the residual within the subspace is %.2g, above %.2g; %s", within, roughTolerance, told)
 	}

@@ -163,14 +163,16 @@ func (e *lissa) plan(spectrum extremes, lambda float64, samples int) plan {
 
 // judge says whether the recursion has converged, and what it was; it stopped in the given step if it diverged.
 func (p plan) judge(s *Solver, spectrum extremes, step int, diverged bool) {
-	told := fmt.Sprintf("scale %.3g for a largest eigenvalue of %.3g; depth %d, repeats %d, spread %.2g", p.scale, spectrum.Largest, p.depth, p.repeats, s.Spread)
+	told := fmt.Sprintf("scale %.3g for a largest eigenvalue of %.3g; depth %d, repeats %d, spread %.2g",
+		p.scale, spectrum.Largest, p.depth, p.repeats, s.Spread)
 	if spectrum.Smallest < -resolution*math.Abs(spectrum.Largest) {
 		s.NegativeCurvature = 1
 	}
 	s.Converged = !diverged && s.NegativeCurvature == 0 && s.Residual <= p.limit
 	switch {
 	case s.NegativeCurvature > 0:
-		told = fmt.Sprintf("the curvature is not positive definite: it has an eigenvalue of %.2g or below; raise the damping or use the Gauss-Newton curvature; %s", spectrum.Smallest, told)
+		told = fmt.Sprintf("the curvature is not positive definite: it has an eigenvalue of %.2g or below; "+
+			"raise the damping or use the Gauss-Newton curvature; %s", spectrum.Smallest, told)
 	case diverged:
 		told = fmt.Sprintf("the recursion diverged in step %d; raise the scale to the largest eigenvalue or above; %s", step, told)
 	case !s.Converged:

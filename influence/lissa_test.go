@@ -2,6 +2,7 @@ package influence
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,24 @@ func TestLissaDrawsBatches(t *testing.T) {
 	}
 	if one := score(t, estimator(t, "lissa", Options{Damping: 0.3, Repeats: 1}), p); one.Solver.Spread != 0 {
 		t.Errorf("one repeat has a spread of %v", one.Solver.Spread)
+	}
+	// What is drawn is a function of the seed alone: not of folds, of the samples evaluated at once, or of threads.
+	e := estimator(t, "lissa", Options{Damping: 0.3})
+	p.Folds = 3
+	folds := score(t, e, p)
+	if e := apart(folds.Delta, few.Delta); e > 1e-4 || len(folds.Folds) != 3 {
+		t.Errorf("the mean over %d folds differs by %.2g, relative", len(folds.Folds), e)
+	}
+	if again := score(t, e, replayedAt(t, 1, p)); !slices.Equal(again.Delta, folds.Delta) || !reflect.DeepEqual(again.Solver, folds.Solver) {
+		t.Error("one thread gives other bits")
+	}
+	p.Folds, p.Batch = 0, 50
+	if e := apart(score(t, e, p).Delta, few.Delta); e > 1e-4 {
+		t.Errorf("another batch size changes the scores by %.2g, relative", e)
+	}
+	p.Seed = 7
+	if e := apart(score(t, e, p).Delta, few.Delta); e < 1e-5 {
+		t.Errorf("another seed changes the scores by %.2g, relative: nothing was drawn", e)
 	}
 }
 

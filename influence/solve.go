@@ -22,7 +22,8 @@ const mostRestarts = 3
 // also stops after maxIterations, or at a direction p with p^T A p <= 0, at the iterate before it: A is not positive
 // definite, and the minimum that the iterates approach does not exist (Martens, ICML 2010, section 3.1).
 // Numbers that are not finite are an error.
-func solve(apply func(v, out []float64) error, precondition func(r, z []float64), b []float64, tolerance float64, maxIterations int) ([]float64, Solver, error) {
+func solve(apply func(v, out []float64) error, precondition func(r, z []float64), b []float64,
+	tolerance float64, maxIterations int) ([]float64, Solver, error) {
 	var (
 		s     = make([]float64, len(b))
 		r     = append([]float64(nil), b...)
@@ -110,7 +111,8 @@ func (s *Solver) reason(tolerance float64, maxIterations int) string {
 // solveAll is solve for several right-hand sides: apply writes the product of A and every v into out, for those systems
 // that still want one, so that the products of all systems can be computed together. precondition must be safe for
 // concurrent use.
-func solveAll(apply func(v, out [][]float64) error, precondition func(r, z []float64), b [][]float64, tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
+func solveAll(apply func(v, out [][]float64) error, precondition func(r, z []float64), b [][]float64,
+	tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
 	type product struct {
 		system int
 		v, out []float64
