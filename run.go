@@ -67,11 +67,12 @@ func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store 
 	return r.out, nil
 }
 
-// trainer trains one network by one recipe.
+// trainer trains one network by one recipe, and records of it what the estimator wants if its models are scored.
 type trainer struct {
 	network *net.Network
 	engine  *train.Engine
 	recipe  train.Recipe
+	record  train.Recording
 }
 
 func newTrainer(backend compute.Backend, d *Data, name string, recipe train.Recipe) (*trainer, error) {
@@ -119,7 +120,11 @@ func (r *runner) run(ctx context.Context) error {
 			kept[Full] = append(kept[Full], r.data.Split.Train)
 		}
 		piece := Event{Stage: StageRound1, Part: k + 1, Parts: trainings, What: fmt.Sprintf("all %d samples, seed %d", len(r.data.Split.Train), r.seed(k))}
-		if _, err := r.train(ctx, r.trainer, armKey(Full, k), r.data.Split.Train, r.seed(k), piece, &r.times.Round1); err != nil {
+		by := r.trainer
+		if r.scored == r.trainer && k < r.config.InfluenceSeeds {
+			by = r.recording()
+		}
+		if _, err := r.train(ctx, by, armKey(Full, k), r.data.Split.Train, r.seed(k), piece, &r.times.Round1); err != nil {
 			return err
 		}
 	}
@@ -155,7 +160,8 @@ func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, 
 		piece.Type = "start"
 		r.observe.emit(piece)
 		began := time.Now()
-		m, err = by.engine.Train(ctx, r.data.Images, idx, by.recipe, seed, func(p train.Progress) {
+		var record *train.Record
+		m, record, err = by.engine.TrainRecorded(ctx, r.data.Images, idx, by.recipe, seed, by.record, func(p train.Progress) {
 			e := piece
 			e.Type, e.Fraction, e.Loss, e.Rate = "progress", float64(p.Step)/float64(p.Steps), p.Loss, p.SamplesPerSecond
 			r.observe.emit(e)
@@ -164,6 +170,11 @@ func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, 
 			return nil, fmt.Errorf("%s: %w", piece.What, err)
 		}
 		seconds = time.Since(began).Seconds()
+		if record != nil {
+			if err := r.store.SaveRecord(key, record); err != nil {
+				return nil, err
+			}
+		}
 		if err := r.store.SaveModel(key, m, seconds); err != nil {
 			return nil, err
 		}
@@ -205,15 +216,30 @@ func (r *runner) score(ctx context.Context) error {
 	return nil
 }
 
+// recording is the trainer of the models that are scored, which records what the estimator wants.
+func (r *runner) recording() *trainer {
+	by := *r.scored
+	by.record = influence.Recording(r.config.Estimator, r.config.Influence)
+	return &by
+}
+
+// scoredKey is the key of the training whose model at seed number k is scored.
+func (r *runner) scoredKey(k int) string {
+	if r.scored == r.trainer {
+		return armKey(Full, k)
+	}
+	return armKey("influence", k)
+}
+
 // scoredModel returns the model of seed number k that removal effects are computed with: that of round 1, or one trained for
 // this purpose.
 func (r *runner) scoredModel(ctx context.Context, k int) (*train.Model, error) {
 	if r.scored == r.trainer {
-		m, _, _, err := r.store.Model(armKey(Full, k))
+		m, _, _, err := r.store.Model(r.scoredKey(k))
 		return m, err
 	}
 	piece := Event{Stage: StageInfluence, Part: k + 1, Parts: r.config.InfluenceSeeds, What: fmt.Sprintf("training %s, seed %d", r.scored.network.Name, r.seed(k))}
-	return r.train(ctx, r.scored, armKey("influence", k), r.data.Split.Train, r.seed(k), piece, &r.times.Influence)
+	return r.train(ctx, r.recording(), r.scoredKey(k), r.data.Split.Train, r.seed(k), piece, &r.times.Influence)
 }
 
 // scoreSeed returns the scores by the model of seed number k, from the store or anew.
@@ -231,6 +257,10 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		if err != nil {
 			return nil, err
 		}
+		record, _, err := r.store.Record(r.scoredKey(k))
+		if err != nil {
+			return nil, err
+		}
 		estimator, err := influence.New(r.config.Estimator, r.config.Influence)
 		if err != nil {
 			return nil, &UsageError{Err: err}
@@ -242,7 +272,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		scores, err = estimator.Score(ctx, &influence.Problem{
 			Backend: r.backend, Net: r.scored.network, Loss: train.CrossEntropy{}, Model: m, Recipe: r.scored.recipe,
 			Source: r.data.Images, Train: split.Train, Score: split.Score, Seed: r.config.Seed, TrainSeed: r.seed(k),
-			Folds: r.config.ScoreFolds,
+			Folds: r.config.ScoreFolds, Record: record,
 		}, func(done, total int) {
 			e := piece
 			e.Type, e.Fraction = "progress", float64(done)/float64(total)

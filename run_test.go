@@ -2,7 +2,10 @@ package datadropout
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/datadropout/datadropout/cpu"
@@ -160,5 +163,52 @@ func TestRunWithInfluenceNet(t *testing.T) {
 	}
 	if slices.Equal(twin.Estimates.Delta, own.Estimates.Delta) {
 		t.Error("the removal effects are those of the run's network")
+	}
+}
+
+// What an estimator wants recorded is recorded while round 1 trains: nothing is trained again for it, and a resumed run finds
+// it in the store.
+func TestRunRecordsForTheEstimator(t *testing.T) {
+	for _, estimator := range []string{"aum", "tracin", "grand"} {
+		c := DefaultConfig()
+		c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
+		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator = "softmax", 5, 1, "count:30", estimator
+		data, err := LoadData(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backend, err := cpu.New("threads=2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer backend.Finalize()
+		dir := t.TempDir()
+		var first *Outcome
+		for range 2 {
+			store, err := OpenDirStore(dir, "one")
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, err := Run(t.Context(), c, data, backend, store, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(o.Solver.Message, "repeated") {
+				t.Errorf("%s: %s", estimator, o.Solver.Message)
+			}
+			if first == nil {
+				first = o
+				// The scores are gone, what was recorded is not.
+				if err := os.Remove(filepath.Join(dir, "checkpoints", "scores-0.json")); err != nil {
+					t.Fatal(err)
+				}
+				delete(store.state.Seconds, "scores/0")
+				if err := store.saveState(); err != nil {
+					t.Fatal(err)
+				}
+			} else if !slices.Equal(o.Estimates.Delta, first.Estimates.Delta) {
+				t.Errorf("%s: the resumed run has other scores", estimator)
+			}
+		}
 	}
 }

@@ -24,6 +24,10 @@ type Store interface {
 	Model(key string) (m *train.Model, seconds float64, ok bool, err error)
 	// SaveModel saves the model of a finished training.
 	SaveModel(key string, m *train.Model, seconds float64) error
+	// Record returns what was recorded of the training saved under the key; ok is false when there is nothing.
+	Record(key string) (r *train.Record, ok bool, err error)
+	// SaveRecord saves what was recorded of a training. It comes before its SaveModel.
+	SaveRecord(key string, r *train.Record) error
 	// Scores returns the removal effects saved under the key, such as "scores/0" (seed number), and the seconds that their
 	// estimation took.
 	Scores(key string) (s *influence.Scores, seconds float64, ok bool, err error)
@@ -150,6 +154,24 @@ func (s *DirStore) SaveModel(key string, m *train.Model, seconds float64) error 
 	return s.saveState()
 }
 
+// Record implements Store.
+func (s *DirStore) Record(key string) (*train.Record, bool, error) {
+	if _, ok := s.state.Seconds[key]; !ok {
+		return nil, false, nil
+	}
+	path := s.path(key, ".record")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	r, err := train.LoadRecord(path)
+	return r, err == nil, err
+}
+
+// SaveRecord implements Store.
+func (s *DirStore) SaveRecord(key string, r *train.Record) error {
+	return r.Save(s.path(key, ".record"))
+}
+
 // Scores implements Store.
 func (s *DirStore) Scores(key string) (*influence.Scores, float64, bool, error) {
 	seconds, ok := s.state.Seconds[key]
@@ -184,13 +206,16 @@ func (s *DirStore) SaveScores(key string, scores *influence.Scores, seconds floa
 // memoryStore is the Store of a run that leaves nothing on disk.
 type memoryStore struct {
 	models  map[string]*train.Model
+	records map[string]*train.Record
 	seconds map[string]float64
 	scores  map[string]*influence.Scores
 }
 
 // NewMemoryStore returns a Store that lives and dies with the process.
 func NewMemoryStore() Store {
-	return &memoryStore{models: map[string]*train.Model{}, seconds: map[string]float64{}, scores: map[string]*influence.Scores{}}
+	return &memoryStore{
+		models: map[string]*train.Model{}, records: map[string]*train.Record{}, seconds: map[string]float64{}, scores: map[string]*influence.Scores{},
+	}
 }
 
 func (s *memoryStore) Model(key string) (*train.Model, float64, bool, error) {
@@ -200,6 +225,16 @@ func (s *memoryStore) Model(key string) (*train.Model, float64, bool, error) {
 
 func (s *memoryStore) SaveModel(key string, m *train.Model, seconds float64) error {
 	s.models[key], s.seconds[key] = m, seconds
+	return nil
+}
+
+func (s *memoryStore) Record(key string) (*train.Record, bool, error) {
+	r, ok := s.records[key]
+	return r, ok, nil
+}
+
+func (s *memoryStore) SaveRecord(key string, r *train.Record) error {
+	s.records[key] = r
 	return nil
 }
 

@@ -15,7 +15,8 @@
 // train on the mean over the n-1 others instead raises the weight of all of them by 1/(n-1), which adds nearly the same
 // number to every delta and leaves their sequence as it is.
 //
-// The estimator metagradient differentiates the training itself instead: see docs/method.md.
+// The estimator metagradient differentiates the training itself instead, tracin adds up over checkpoints of it, and aum,
+// el2n, forgetting and grand rank by what it recorded of the samples: see docs/method.md.
 //
 // All other curvature and gradient evaluations take batch norm at its frozen running statistics, so that a sample's loss is
 // its own. They run in float32 on the backend; sums over batches and the solver are in float64.

@@ -170,7 +170,7 @@ func TestScoresSameBits(t *testing.T) {
 				t.Errorf("%s: %d threads give other bits than 1", name, threads)
 			}
 		}
-		if slices.Contains([]string{"arnoldi", "cg", "gradcos", "grand", "lissa", "random"}, name) { // these draw
+		if slices.Contains([]string{"arnoldi", "cg", "lissa", "random"}, name) { // these draw
 			p := replayable(t, 1, n, src, r, 2)
 			p.Batch, p.Seed = 8, 4
 			if slices.Equal(score(t, e, p).Delta, first.Delta) {

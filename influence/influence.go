@@ -148,9 +148,6 @@ type Options struct {
 	// Checkpoints is the number of checkpoints of training that tracin adds up over, no more than there are steps. 0 means
 	// DefaultCheckpoints.
 	Checkpoints int `yaml:"checkpoints,omitempty" json:"checkpoints,omitempty"`
-	// Directions is the number K of random directions from which grand and gradcos estimate the gradient norms of samples,
-	// to a relative standard error of about sqrt(1/(2K)). 0 means DefaultDirections.
-	Directions int `yaml:"directions,omitempty" json:"directions,omitempty"`
 }
 
 // Defaults of Options.
@@ -171,7 +168,6 @@ const (
 	DefaultRank           = 32
 	DefaultMemory         = 1 << 30
 	DefaultCheckpoints    = 5
-	DefaultDirections     = 32
 
 	// NoDamping and AllSamples are values that mean what the zero value does not.
 	NoDamping  = -1.0
@@ -209,8 +205,6 @@ func (o Options) validate() error {
 		return fmt.Errorf("the bound on memory must not be negative, got %d", o.Memory)
 	case o.Checkpoints < 0:
 		return fmt.Errorf("the number of checkpoints must not be negative, got %d", o.Checkpoints)
-	case o.Directions < 0:
-		return fmt.Errorf("the number of random directions must not be negative, got %d", o.Directions)
 	}
 	return nil
 }
@@ -237,9 +231,6 @@ func (o Options) WithDefaults() Options {
 	if o.Checkpoints == 0 {
 		o.Checkpoints = DefaultCheckpoints
 	}
-	if o.Directions == 0 {
-		o.Directions = DefaultDirections
-	}
 	if o.Preconditioner == "" {
 		o.Preconditioner = NoPreconditioner
 	}
@@ -258,9 +249,9 @@ var estimators = map[string]func(Options) Estimator{
 	"cg":           func(o Options) Estimator { return &conjugateGradient{o} },
 	"el2n":         func(Options) Estimator { return dynamics{"el2n", errorNorm} },
 	"forgetting":   func(Options) Estimator { return dynamics{"forgetting", forgettingEvents} },
-	"gradcos":      func(o Options) Estimator { return &gradCos{o} },
+	"gradcos":      func(Options) Estimator { return gradCos{} },
 	"graddot":      func(Options) Estimator { return gradDot{} },
-	"grand":        func(o Options) Estimator { return &gradNorm{o} },
+	"grand":        func(Options) Estimator { return gradNorm{} },
 	"lissa":        func(o Options) Estimator { return &lissa{o} },
 	"loss":         func(Options) Estimator { return highestLoss{} },
 	"metagradient": func(o Options) Estimator { return &metagradient{o} },

@@ -29,7 +29,7 @@ func recorded(t testing.TB, p *Problem, rec train.Recording) *train.Record {
 func TestScoresOfARecordAndOfARepeatedTraining(t *testing.T) {
 	for _, n := range []*net.Network{smooth(), moving()} {
 		for _, name := range Names() {
-			o := Options{Checkpoints: 4, Directions: 11}
+			o := Options{Checkpoints: 4}
 			e := estimator(t, name, o)
 			wants := slices.Contains(recorders, name)
 			if (Recording(name, o) != train.Recording{}) != wants {
@@ -96,10 +96,8 @@ func TestRecordersRefuse(t *testing.T) {
 			}
 		}
 	}
-	for _, o := range []Options{{Checkpoints: -1}, {Directions: -1}} {
-		if _, err := New("tracin", o); err == nil {
-			t.Errorf("%+v: no error", o)
-		}
+	if _, err := New("tracin", Options{Checkpoints: -1}); err == nil {
+		t.Error("a number of checkpoints below zero: no error")
 	}
 }
 

@@ -2,6 +2,7 @@ package influence
 
 import (
 	"context"
+	"fmt"
 
 	"gonum.org/v1/gonum/floats"
 
@@ -31,7 +32,7 @@ func (e *tracIn) Score(ctx context.Context, p *Problem, progress func(done, tota
 		return nil, err
 	}
 	if err := p.Recipe.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("influence: the training that tracin looks back on: %w", err)
 	}
 	want := train.Recording{Checkpoints: e.options.Checkpoints}
 	steps, err := p.retrains(want)

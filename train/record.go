@@ -84,7 +84,7 @@ func (r *Record) Holds(rec Recording, recipe Recipe, n int) bool {
 type recorder struct {
 	round  *round
 	record *Record
-	// segments holds the ends of the checkpoints' segments, bounds[0] = 0 < ... < bounds[C] = T.
+	// segments holds where the segments of the C checkpoints begin and end: segments[0] = 0 < ... < segments[C] = T.
 	segments []int
 	early    int // the step before which Early is kept; -1: never
 	// place is the number in the record of every position of the source that is trained on.

@@ -65,7 +65,6 @@ func (s *settings) addInfluenceFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.Influence.Repeats, "lissa-repeats", c.Influence.Repeats, "repeats of lissa; 0: the default")
 	f.IntVar(&c.Influence.Rank, "rank", c.Influence.Rank, "eigenpairs of arnoldi; 0: the default")
 	f.IntVar(&c.Influence.Checkpoints, "checkpoints", c.Influence.Checkpoints, "checkpoints of training that tracin adds up over; 0: the default")
-	f.IntVar(&c.Influence.Directions, "directions", c.Influence.Directions, "random directions that grand and gradcos estimate norms from; 0: the default")
 	f.Var(&mebibytes{&c.Influence.Memory}, "replay-memory", "MiB that metagradient may keep of the training that it repeats (default 1024)")
 	f.BoolVar(&c.Influence.NoSmoothnessCheck, "no-smoothness-check", c.Influence.NoSmoothnessCheck, "leave out metagradient's check that training is smooth: three trainings")
 }
