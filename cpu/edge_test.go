@@ -267,3 +267,24 @@ func TestFinalized(t *testing.T) {
 		t.Error("a finalized backend made a buffer")
 	}
 }
+
+// TestReduceLongRows reduces over an axis whose rows are about as long as a block of a reduction, or longer.
+func TestReduceLongRows(t *testing.T) {
+	b, reference := testBackends(t)
+	for _, inner := range []int{16000, 17000, 33000, 70000} {
+		dims := [][]int{{2, 33, inner}}
+		compare(t, "sum", b, reference, 1, dims, 1e-5, func(f compute.Function, x []compute.Value) (compute.Value, error) {
+			return f.ReduceSum(x[0], 1)
+		})
+		compare(t, "maximum", b, reference, 1, dims, 0, func(f compute.Function, x []compute.Value) (compute.Value, error) {
+			return f.ReduceMax(x[0], 0)
+		})
+		compare(t, "sum of squares", b, reference, 1, dims, 1e-5, func(f compute.Function, x []compute.Value) (compute.Value, error) {
+			y, err := f.Mul(x[0], x[0])
+			if err != nil {
+				return nil, err
+			}
+			return f.ReduceSum(y, 0, 1)
+		})
+	}
+}

@@ -34,7 +34,9 @@ func newReduction(outer, reduced, inner int) reduction {
 		g.perPart = max(1, reduceBlock/work)
 		return g
 	}
-	g.rows = max(1, reduceBlock/inner)
+	if g.rows = reduceBlock / inner; g.rows < 2 {
+		g.rows = 8 // blocks of one long row would leave as many partial results as there are rows
+	}
 	g.blocks = (reduced + g.rows - 1) / g.rows
 	return g
 }

@@ -72,9 +72,12 @@ type evaluation struct {
 	sum             *Node
 }
 
-func (d *derivatives) evaluate(in []*Node) evaluation {
+func (d *derivatives) evaluate(in []*Node) evaluation { return d.evaluateWith(in, nil) }
+
+// evaluateWith is evaluate with a function that is told of the network's taps.
+func (d *derivatives) evaluateWith(in []*Node, tap func(net.Tap)) evaluation {
 	n := d.problem.Net
-	pass := &net.Pass{Params: net.Unflatten(in[0], n.Params)}
+	pass := &net.Pass{Params: net.Unflatten(in[0], n.Params), Tap: tap}
 	if n.StateSize() > 0 {
 		pass.State = net.Unflatten(in[4], n.State)
 	}

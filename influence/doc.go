@@ -15,6 +15,9 @@
 // train on the mean over the n-1 others instead raises the weight of all of them by 1/(n-1), which adds nearly the same
 // number to every delta and leaves their sequence as it is.
 //
+// The estimators cg, lissa, arnoldi and ekfac differ in H and in how the system is solved: the Gauss-Newton matrix by its
+// products, or a block-diagonal one with a known eigenbasis.
+//
 // The estimator metagradient differentiates the training itself instead, tracin adds up over checkpoints of it, and aum,
 // el2n, forgetting and grand rank by what it recorded of the samples: see docs/method.md.
 //

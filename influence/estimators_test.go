@@ -46,7 +46,7 @@ func TestNewRefuses(t *testing.T) {
 		options Options
 		says    string
 	}{
-		{"shapley", Options{}, "known: arnoldi, aum, cg, el2n, forgetting, gradcos, graddot, grand, lissa, loss, metagradient, random, tracin"},
+		{"shapley", Options{}, "known: arnoldi, aum, cg, ekfac, el2n, forgetting, gradcos, graddot, grand, lissa, loss, metagradient, random, self, tracin"},
 		{"cg", Options{Curvature: "fisher"}, "known: gauss-newton, hessian"},
 		{"cg", Options{Damping: math.NaN()}, "damping"},
 		{"cg", Options{MaxIterations: -1}, "iterations"},
@@ -99,7 +99,7 @@ func planted(t testing.TB) (p *Problem, wrong map[int]bool) {
 
 func TestPlantedLabelsAreUnfavorable(t *testing.T) {
 	p, wrong := planted(t)
-	for _, name := range []string{"arnoldi", "cg", "gradcos", "graddot", "lissa", "loss", "metagradient", "tracin"} {
+	for _, name := range []string{"arnoldi", "cg", "ekfac", "gradcos", "graddot", "lissa", "loss", "metagradient", "self", "tracin"} {
 		s := score(t, estimator(t, name, Options{}), p)
 		var bad, good []float64
 		found := 0
@@ -128,7 +128,7 @@ func TestPlantedLabelsAreUnfavorable(t *testing.T) {
 		if found < least || stat.Mean(bad, nil) >= -times*math.Abs(stat.Mean(good, nil)) {
 			t.Errorf("%s: %d of %d planted below zero; mean %.2g, of the others %.2g", name, found, len(bad), stat.Mean(bad, nil), stat.Mean(good, nil))
 		}
-		if s.Calibrated != slices.Contains([]string{"cg", "lissa", "metagradient"}, name) {
+		if s.Calibrated != slices.Contains([]string{"cg", "ekfac", "lissa", "metagradient"}, name) {
 			t.Errorf("%s: calibrated is %v", name, s.Calibrated)
 		}
 	}
@@ -170,7 +170,7 @@ func TestScoresSameBits(t *testing.T) {
 				t.Errorf("%s: %d threads give other bits than 1", name, threads)
 			}
 		}
-		if slices.Contains([]string{"arnoldi", "cg", "lissa", "random"}, name) { // these draw
+		if slices.Contains([]string{"arnoldi", "cg", "ekfac", "lissa", "random", "self"}, name) { // these draw
 			p := replayable(t, 1, n, src, r, 2)
 			p.Batch, p.Seed = 8, 4
 			if slices.Equal(score(t, e, p).Delta, first.Delta) {
@@ -292,7 +292,7 @@ func TestScoreRefuses(t *testing.T) {
 		}
 	}
 	src, n := newBlobs(20, 2, 3, 3, 5), smooth()
-	for _, name := range []string{"arnoldi", "cg", "gradcos", "graddot", "lissa", "loss"} {
+	for _, name := range []string{"arnoldi", "cg", "ekfac", "gradcos", "graddot", "lissa", "loss", "self"} {
 		p := newProblem(backend(t, 1), n, src, initial(n, 4), 0)
 		p.Model.Theta[smoothInputs*smoothHidden+smoothHidden] = float32(math.NaN())
 		if _, err := estimator(t, name, Options{}).Score(t.Context(), p, nil); err == nil {

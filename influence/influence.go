@@ -247,6 +247,7 @@ var estimators = map[string]func(Options) Estimator{
 	"arnoldi":      func(o Options) Estimator { return &arnoldi{o} },
 	"aum":          func(Options) Estimator { return dynamics{"aum", areaUnderMargin} },
 	"cg":           func(o Options) Estimator { return &conjugateGradient{o} },
+	"ekfac":        func(o Options) Estimator { return &kroneckerFactored{options: o} },
 	"el2n":         func(Options) Estimator { return dynamics{"el2n", errorNorm} },
 	"forgetting":   func(Options) Estimator { return dynamics{"forgetting", forgettingEvents} },
 	"gradcos":      func(Options) Estimator { return gradCos{} },
@@ -256,6 +257,7 @@ var estimators = map[string]func(Options) Estimator{
 	"loss":         func(Options) Estimator { return highestLoss{} },
 	"metagradient": func(o Options) Estimator { return &metagradient{o} },
 	"random":       func(Options) Estimator { return random{} },
+	"self":         func(o Options) Estimator { return &selfInfluence{o} },
 	"tracin":       func(o Options) Estimator { return &tracIn{o} },
 }
 

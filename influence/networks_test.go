@@ -93,10 +93,19 @@ func smooth() *net.Network {
 		},
 		Forward: func(p *net.Pass, x *Node) *Node {
 			x = Reshape(x, x.Shape().Dimensions[0], -1)
-			h := Tanh(Add(Dot(x, p.Params[0]).Product(), ExpandAxes(p.Params[1], 0)))
-			return Add(Dot(h, p.Params[2]).Product(), ExpandAxes(p.Params[3], 0))
+			h := Tanh(dense(p, 0, x))
+			return dense(p, 2, h)
 		},
 	}
+}
+
+// dense is a dense layer with the weights and the bias that begin at a parameter.
+func dense(p *net.Pass, at int, x *Node) *Node {
+	y := Add(Dot(x, p.Params[at]).Product(), ExpandAxes(p.Params[at+1], 0))
+	if p.Tap != nil {
+		p.Tap(net.Tap{Kind: net.TapDense, Weight: at, Bias: at + 1, Input: x, Output: y})
+	}
+	return y
 }
 
 // normalized is smooth behind batch norm: state mean [6] and variance [6].

@@ -30,13 +30,19 @@ func (b *builder) batchNorm(name string) {
 		Param{Name: name + "/mean", Dims: dims, Init: AllZeros},
 		Param{Name: name + "/variance", Dims: dims, Init: AllOnes})
 	b.add(func(f *flow, x *Node) *Node {
+		t := Tap{Kind: TapNorm, Weight: f.param, Bias: f.param + 1}
 		scale, offset := channels(f.take(), x.Rank()), channels(f.take(), x.Rank())
 		at := f.state
 		f.state += 2
 		if !f.pass.Training {
 			mean, variance := channels(f.pass.State[at], x.Rank()), channels(f.pass.State[at+1], x.Rank())
 			factor := Div(scale, Sqrt(AddScalar(variance, batchNormEpsilon)))
-			return Add(Mul(x, factor), Sub(offset, Mul(mean, factor)))
+			t.Output = Add(Mul(x, factor), Sub(offset, Mul(mean, factor)))
+			if f.pass.Tap != nil { // the normalized activations are made for the tap alone
+				t.Input = Div(Sub(x, mean), Sqrt(AddScalar(variance, batchNormEpsilon)))
+				f.pass.Tap(t)
+			}
+			return t.Output
 		}
 		axes := make([]int, x.Rank()-1)
 		for i := range axes {
@@ -49,7 +55,12 @@ func (b *builder) batchNorm(name string) {
 		unbiased := MulScalar(variance, n/max(n-1, 1))
 		f.pass.NewState[at] = running(f.pass.State[at], mean)
 		f.pass.NewState[at+1] = running(f.pass.State[at+1], unbiased)
-		return Add(Mul(centered, Div(scale, Sqrt(AddScalar(variance, batchNormEpsilon)))), offset)
+		t.Output = Add(Mul(centered, Div(scale, Sqrt(AddScalar(variance, batchNormEpsilon)))), offset)
+		if f.pass.Tap != nil {
+			t.Input = Div(centered, Sqrt(AddScalar(variance, batchNormEpsilon)))
+			f.pass.Tap(t)
+		}
+		return t.Output
 	})
 }
 

@@ -84,17 +84,20 @@ func (b *builder) conv(name string, w window) {
 	b.dims = []int{out(b.dims[0]), out(b.dims[1]), w.channels}
 	b.flops.add(2 * inputs * product(b.dims))
 	b.add(func(f *flow, x *Node) *Node {
+		t := Tap{Kind: TapConvolution, Weight: f.param, Bias: -1, Input: x, Window: w.size, Stride: w.stride, Padding: w.padding}
 		c := Convolve(x, f.take()).Strides(w.stride)
 		if w.padding > 0 {
 			c = c.PaddingPerDim([][2]int{{w.padding, w.padding}, {w.padding, w.padding}})
 		} else {
 			c = c.NoPadding()
 		}
-		y := c.Done()
+		t.Output = c.Done()
 		if w.bias {
-			y = Add(y, channels(f.take(), y.Rank()))
+			t.Bias = f.param
+			t.Output = Add(t.Output, channels(f.take(), t.Output.Rank()))
 		}
-		return y
+		f.tap(t)
+		return t.Output
 	})
 }
 
@@ -110,11 +113,14 @@ func (b *builder) dense(name string, features int, weights Initializer, bias boo
 	b.flops.add(2 * b.dims[0] * features)
 	b.dims = []int{features}
 	b.add(func(f *flow, x *Node) *Node {
-		y := MatMul(x, f.take())
+		t := Tap{Kind: TapDense, Weight: f.param, Bias: -1, Input: x}
+		t.Output = MatMul(x, f.take())
 		if bias {
-			y = Add(y, channels(f.take(), y.Rank()))
+			t.Bias = f.param
+			t.Output = Add(t.Output, channels(f.take(), t.Output.Rank()))
 		}
-		return y
+		f.tap(t)
+		return t.Output
 	})
 }
 

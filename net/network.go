@@ -26,6 +26,9 @@ type Pass struct {
 	Training bool
 	// NewState receives the updated state tensors when Training is true; Forward fills it. It has the length of State.
 	NewState []*Node
+	// Tap, if it is set, is told of every convolution, dense layer and norm, in the order in which they are run. It changes
+	// nothing else.
+	Tap func(Tap)
 }
 
 // Network is a network as graph function. All its methods are safe for concurrent use.

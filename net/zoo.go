@@ -12,6 +12,7 @@ var zoo = map[string]func(b *builder){
 	"softmax":  softmax,
 	"cnn":      cnn,
 	"lenet5":   lenet5,
+	"mlp":      mlp,
 	"resnet9":  resnet9,
 	"resnet20": resnet20,
 	"dncnn-s":  dncnnS,
