@@ -97,10 +97,10 @@ func (c *Config) Validate() error {
 		return usagef("unknown data set %q; known: %s", c.Data, strings.Join(dataset.Known(), ", "))
 	case c.Data != proceduralSet && c.DataDir == "":
 		return usagef("the data set %s is read from files: say where they are with --data-dir", c.Data)
-	case !slices.Contains(net.Classifiers(), c.Net):
-		return usagef("unknown network %q; known: %s", c.Net, strings.Join(net.Classifiers(), ", "))
-	case c.InfluenceNet != "" && !slices.Contains(net.Classifiers(), c.InfluenceNet):
-		return usagef("unknown influence network %q; known: %s", c.InfluenceNet, strings.Join(net.Classifiers(), ", "))
+	case net.Check(c.Net, true) != nil:
+		return &UsageError{Err: net.Check(c.Net, true)}
+	case c.InfluenceNet != "" && net.Check(c.InfluenceNet, true) != nil:
+		return &UsageError{Err: net.Check(c.InfluenceNet, true)}
 	case c.InfluenceRecipe != "" && train.Recipes[c.InfluenceRecipe].Epochs == 0:
 		return usagef("unknown influence recipe %q; known: %s", c.InfluenceRecipe, strings.Join(slices.Sorted(maps.Keys(train.Recipes)), ", "))
 	case c.Seeds < 1:

@@ -97,7 +97,7 @@ func abs(x float64) float64 { return max(x, -x) }
 
 func TestDirectionalOnTheZoo(t *testing.T) {
 	src := newBlobs(24, 12, 12, 3, 4)
-	for _, name := range []string{"softmax", "lenet5", "cnn", "lenet5-smooth", "cnn-smooth"} {
+	for _, name := range []string{"softmax", "lenet5", "cnn", "lenet5-smooth", "cnn-smooth", "lenet5+silu", "lenet5+softplus+avg", "lenet5+tanh"} {
 		n, err := net.New(name, [3]int{12, 12, 1}, 3)
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 type builder struct {
 	dims          []int // of one sample: [height, width, channels], after flatten [features]
 	outputs       int
+	variant       variant
 	params, state []Param
 	layers        []layer
 	flops         flops
@@ -132,6 +133,26 @@ func channels(v *Node, rank int) *Node {
 	}
 	dims[rank-1] = v.Shape().Dimensions[0]
 	return Reshape(v, dims...)
+}
+
+// activate adds the activation function of the variant, and pool its pooling by a square window with a stride of its size.
+func (b *builder) activate() { activations[b.variant.activation](b) }
+
+func (b *builder) pool(size int) {
+	if b.variant.meanPool {
+		b.meanPool(size)
+		return
+	}
+	b.maxPool(size)
+}
+
+// globalPool reduces every channel's plane to one value: its largest, or its mean where the variant pools by means.
+func (b *builder) globalPool() {
+	if b.variant.meanPool {
+		b.globalMean()
+		return
+	}
+	b.globalMax()
 }
 
 // relu adds max(x, 0).

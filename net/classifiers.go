@@ -17,48 +17,38 @@ func softmax(b *builder) {
 func mlp(b *builder) {
 	b.flatten()
 	b.dense("dense1", 128, HeNormal, true)
-	b.relu()
+	b.activate()
 	b.dense("dense2", 64, HeNormal, true)
-	b.relu()
+	b.activate()
 	b.dense("dense3", b.outputs, GlorotUniform, true)
 }
 
 // cnn is the network of PyTorch's MNIST example without dropout: 1,199,882 parameters for 28x28x1 and 10 classes.
-func cnn(b *builder) { cnnWith(b, b.relu, b.maxPool) }
-
-// cnnSmooth is cnn without kinks: GELU and average pooling.
-func cnnSmooth(b *builder) { cnnWith(b, b.gelu, b.meanPool) }
-
-func cnnWith(b *builder, activate func(), pool func(size int)) {
+func cnn(b *builder) {
 	b.conv("conv1", window{size: 3, channels: 32, stride: 1, bias: true})
-	activate()
+	b.activate()
 	b.conv("conv2", window{size: 3, channels: 64, stride: 1, bias: true})
-	activate()
-	pool(2)
+	b.activate()
+	b.pool(2)
 	b.flatten()
 	b.dense("dense1", 128, HeNormal, true)
-	activate()
+	b.activate()
 	b.dense("dense2", b.outputs, GlorotUniform, true)
 }
 
 // lenet5 is LeNet-5 (LeCun et al. 1998) with ReLU and max-pooling: 61,706 parameters for 28x28x1 and 10 classes.
-func lenet5(b *builder) { lenet5With(b, b.relu, b.maxPool) }
-
-// lenet5Smooth is lenet5 without kinks: GELU and average pooling.
-func lenet5Smooth(b *builder) { lenet5With(b, b.gelu, b.meanPool) }
-
-func lenet5With(b *builder, activate func(), pool func(size int)) {
+func lenet5(b *builder) {
 	b.conv("conv1", window{size: 5, channels: 6, stride: 1, padding: 2, bias: true})
-	activate()
-	pool(2)
+	b.activate()
+	b.pool(2)
 	b.conv("conv2", window{size: 5, channels: 16, stride: 1, bias: true})
-	activate()
-	pool(2)
+	b.activate()
+	b.pool(2)
 	b.flatten()
 	b.dense("dense1", 120, HeNormal, true)
-	activate()
+	b.activate()
 	b.dense("dense2", 84, HeNormal, true)
-	activate()
+	b.activate()
 	b.dense("dense3", b.outputs, GlorotUniform, true)
 }
 
@@ -72,7 +62,7 @@ func (b *builder) convNorm(name string, w window) {
 // shortcuts (option A): 269,722 parameters for 3 channels and 10 classes.
 func resnet20(b *builder) {
 	b.convNorm("stem", window{size: 3, channels: 16, stride: 1, padding: 1})
-	b.relu()
+	b.activate()
 	for stage, width := range []int{16, 32, 64} {
 		for block := range 3 {
 			stride := 1
@@ -83,10 +73,10 @@ func resnet20(b *builder) {
 			name := fmt.Sprintf("stage%d/block%d", stage+1, block+1)
 			b.residual(shortcut, func(b *builder) {
 				b.convNorm(name+"/conv1", window{size: 3, channels: width, stride: stride, padding: 1})
-				b.relu()
+				b.activate()
 				b.convNorm(name+"/conv2", window{size: 3, channels: width, stride: 1, padding: 1})
 			})
-			b.relu()
+			b.activate()
 		}
 	}
 	b.globalMean()
@@ -106,7 +96,7 @@ func halve(x *Node) *Node {
 func resnet9(b *builder) {
 	layer := func(name string, w window) {
 		b.convNorm(name, w)
-		b.relu()
+		b.activate()
 	}
 	layer("conv1", window{size: 3, channels: 64, stride: 1, padding: 1})
 	layer("conv2", window{size: 5, channels: 128, stride: 2, padding: 2})
@@ -115,13 +105,13 @@ func resnet9(b *builder) {
 		layer("residual1/conv2", window{size: 3, channels: 128, stride: 1, padding: 1})
 	})
 	layer("conv3", window{size: 3, channels: 256, stride: 1, padding: 1})
-	b.maxPool(2)
+	b.pool(2)
 	b.residual(nil, func(*builder) {
 		layer("residual2/conv1", window{size: 3, channels: 256, stride: 1, padding: 1})
 		layer("residual2/conv2", window{size: 3, channels: 256, stride: 1, padding: 1})
 	})
 	layer("conv4", window{size: 3, channels: 128, stride: 1})
-	b.globalMax()
+	b.globalPool()
 	b.dense("dense", b.outputs, GlorotUniform, false)
 	b.scale(0.2)
 }

@@ -7,10 +7,10 @@ import "fmt"
 func dncnnS(b *builder) {
 	const depth, width = 17, 64
 	b.conv("conv1", window{size: 3, channels: width, stride: 1, padding: 1})
-	b.relu()
+	b.activate()
 	for k := 2; k < depth; k++ {
 		b.convNorm(fmt.Sprintf("conv%d", k), window{size: 3, channels: width, stride: 1, padding: 1})
-		b.relu()
+		b.activate()
 	}
 	b.conv(fmt.Sprintf("conv%d", depth), window{size: 3, channels: b.outputs, stride: 1, padding: 1})
 }

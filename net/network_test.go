@@ -28,6 +28,7 @@ func TestParameterCounts(t *testing.T) {
 		{"lenet5", [3]int{28, 28, 1}, 10, 61706, 0, 2 * (28*28*25*6 + 10*10*25*6*16 + 400*120 + 120*84 + 840)},
 		{"mlp", [3]int{28, 28, 1}, 10, 109386, 0, 2 * (784*128 + 128*64 + 640)},
 		{"cnn-smooth", [3]int{28, 28, 1}, 10, 1199882, 0, 2 * (26*26*9*32 + 24*24*9*32*64 + 9216*128 + 1280)},
+		{"cnn+tanh+avg", [3]int{28, 28, 1}, 10, 1199882, 0, 2 * (26*26*9*32 + 24*24*9*32*64 + 9216*128 + 1280)},
 		{"lenet5-smooth", [3]int{28, 28, 1}, 10, 61706, 0, 2 * (28*28*25*6 + 10*10*25*6*16 + 400*120 + 120*84 + 840)},
 		{"cnn", [3]int{8, 8, 3}, 4, 3*3*3*32 + 32 + 3*3*32*64 + 64 + 2*2*64*128 + 128 + 128*4 + 4, 0, 2 * (36*27*32 + 16*9*32*64 + 256*128 + 512)},
 		{"resnet20", [3]int{32, 32, 3}, 10, 269722, 2 * (7*16 + 6*32 + 6*64), 2 * (1024*27*16 + 6*1024*144*16 + 256*144*32 + 5*256*288*32 + 64*288*64 + 5*64*576*64 + 640)},
@@ -55,7 +56,9 @@ func TestNewRefuses(t *testing.T) {
 		input [3]int
 		want  []string
 	}{
-		{"lenet6", [3]int{28, 28, 1}, []string{"lenet6", "cnn, cnn-smooth, dncnn-s, lenet5, lenet5-smooth"}},
+		{"lenet6", [3]int{28, 28, 1}, []string{"lenet6", "cnn, dncnn-s, lenet5"}},
+		{"cnn+swish", [3]int{28, 28, 1}, []string{"swish", "gelu, relu, silu, softplus, tanh", "avg, max"}},
+		{"cnn+avg", [3]int{5, 5, 1}, []string{"5x5", "average pooling"}},
 		{"cnn", [3]int{5, 5, 1}, []string{"5x5", "max-pooling"}}, // 5 -> 3 -> 1
 		{"lenet5", [3]int{8, 8, 1}, []string{"lenet5", "8x8", "conv2"}},
 		{"cnn-smooth", [3]int{5, 5, 1}, []string{"5x5", "average pooling"}},

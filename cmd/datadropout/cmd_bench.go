@@ -66,8 +66,8 @@ type benchLine struct {
 
 func runBench(ctx context.Context, o *benchOptions, stdout io.Writer) error {
 	for _, name := range o.nets {
-		if !slices.Contains(net.Names(), name) {
-			return &datadropout.UsageError{Err: fmt.Errorf("unknown network %q; known: %s", name, strings.Join(net.Names(), ", "))}
+		if err := net.Check(name, false); err != nil {
+			return &datadropout.UsageError{Err: err}
 		}
 	}
 	for _, phase := range o.phases {

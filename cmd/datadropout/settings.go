@@ -22,7 +22,9 @@ import (
 type settings struct {
 	config datadropout.Config
 	recipe string // by name, or empty
-	file   string
+	// activation and pooling make a variant of the network, or are empty.
+	activation, pooling string
+	file                string
 	// hash is the data hash of the config file, or empty.
 	hash string
 }
@@ -42,7 +44,9 @@ func (s *settings) addDataFlags(f *pflag.FlagSet) {
 
 func (s *settings) addTrainingFlags(f *pflag.FlagSet) {
 	c := &s.config
-	f.StringVar(&c.Net, "net", c.Net, "network: "+strings.Join(net.Classifiers(), ", "))
+	f.StringVar(&c.Net, "net", c.Net, "network: "+strings.Join(net.Classifiers(), ", ")+"; with -smooth: gelu and average pooling")
+	f.StringVar(&s.activation, "activation", "", "its activation functions: "+strings.Join(net.Activations(), ", ")+" (default relu)")
+	f.StringVar(&s.pooling, "pool", "", "its pooling: "+strings.Join(net.Poolings(), ", ")+" (default max)")
 	f.StringVar(&s.recipe, "recipe", "", "settings of training by name, which the flags below change: "+recipeNames)
 	f.IntVar(&c.Recipe.Epochs, "epochs", c.Recipe.Epochs, "passes over the training samples")
 	f.IntVar(&c.Recipe.BatchSize, "batch", c.Recipe.BatchSize, "samples a step")
@@ -82,6 +86,14 @@ var recipeNames = strings.Join(slices.Sorted(maps.Keys(train.Recipes)), ", ")
 
 // read reads the config file and the recipe, where they are named, under the flags that were given.
 func (s *settings) read(f *pflag.FlagSet) error {
+	if err := s.readFiles(f); err != nil {
+		return err
+	}
+	s.config.Net = net.Variant(s.config.Net, s.activation, s.pooling)
+	return nil
+}
+
+func (s *settings) readFiles(f *pflag.FlagSet) error {
 	if s.file == "" && s.recipe == "" {
 		return nil
 	}

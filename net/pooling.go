@@ -2,19 +2,10 @@ package net
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 )
-
-// gelu adds x Phi(x), with Phi the distribution function of the standard normal (Hendrycks and Gimpel 2016,
-// arXiv:1606.08415), exactly: x (1 + erf(x/sqrt 2)) / 2.
-func (b *builder) gelu() {
-	b.add(func(_ *flow, x *Node) *Node {
-		return Mul(MulScalar(x, 0.5), OnePlus(Erf(MulScalar(x, 1/math.Sqrt2))))
-	})
-}
 
 // meanPool adds average pooling by a square window with a stride of its size. Rows and columns that do not fill a window
 // at the end are left out.
