@@ -79,7 +79,7 @@ const proceduralLabelNoise = 0.2
 
 // resolve fills in what is left to defaults or depends on other settings.
 func (c *Config) resolve() {
-	c.Influence = c.Influence.WithDefaults()
+	c.Influence = c.Influence.WithDefaults(c.Estimator)
 	if c.LabelNoise == UnsetLabelNoise {
 		c.LabelNoise = 0
 		if c.Data == proceduralSet {

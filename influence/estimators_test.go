@@ -128,7 +128,7 @@ func TestPlantedLabelsAreUnfavorable(t *testing.T) {
 		if found < least || stat.Mean(bad, nil) >= -times*math.Abs(stat.Mean(good, nil)) {
 			t.Errorf("%s: %d of %d planted below zero; mean %.2g, of the others %.2g", name, found, len(bad), stat.Mean(bad, nil), stat.Mean(good, nil))
 		}
-		if s.Calibrated != slices.Contains([]string{"cg", "ekfac", "lissa", "metagradient"}, name) {
+		if s.Calibrated != slices.Contains([]string{"cg", "lissa", "metagradient"}, name) {
 			t.Errorf("%s: calibrated is %v", name, s.Calibrated)
 		}
 	}

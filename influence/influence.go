@@ -119,8 +119,8 @@ type Estimator interface {
 
 // Options are the settings of all estimators; each reads its own. The zero value means the defaults.
 type Options struct {
-	// Damping is added to the weight decay to make lambda. 0 means DefaultDamping; a negative value, such as NoDamping,
-	// means none.
+	// Damping is added to the weight decay to make lambda. 0 means DefaultDamping or, for ekfac and self,
+	// DefaultKroneckerDamping; a negative value, such as NoDamping, means none.
 	Damping float64 `yaml:"damping,omitempty" json:"damping,omitempty"`
 	// Curvature is "gauss-newton", the default, or "hessian".
 	Curvature string `yaml:"curvature,omitempty" json:"curvature,omitempty"`
@@ -160,14 +160,18 @@ type Options struct {
 // samples give scores that separate wrong labels as well as all 4000 do; the solver then takes 10 to 20
 // iterations.
 const (
-	DefaultDamping        = 1.0
-	DefaultHessianSamples = 1024
-	DefaultMaxIterations  = 100
-	DefaultTolerance      = 1e-2
-	DefaultRepeats        = 2
-	DefaultRank           = 32
-	DefaultMemory         = 1 << 30
-	DefaultCheckpoints    = 5
+	DefaultDamping = 1.0
+	// The Kronecker-factored curvature is block-diagonal and in a direction that matters smaller than the Gauss-Newton matrix: a
+	// damping of 1 would drown it. On mlp, Fashion-MNIST, half of 5,000 samples dropped, the correlation with retraining was
+	// 0.20, 0.29, 0.37 and 0.40 at 1, 0.1, 0.01 and 0.001.
+	DefaultKroneckerDamping = 0.01
+	DefaultHessianSamples   = 1024
+	DefaultMaxIterations    = 100
+	DefaultTolerance        = 1e-2
+	DefaultRepeats          = 2
+	DefaultRank             = 32
+	DefaultMemory           = 1 << 30
+	DefaultCheckpoints      = 5
 
 	// NoDamping and AllSamples are values that mean what the zero value does not.
 	NoDamping  = -1.0
@@ -209,12 +213,15 @@ func (o Options) validate() error {
 	return nil
 }
 
-// WithDefaults returns the options with their defaults in place of zero values, so that they mean the same whatever the
+// WithDefaults returns the options of an estimator with their defaults in place of zero values, so that they mean the same whatever the
 // defaults become; but for Memory, which no score depends on, and for Scale and Depth, which are measured where they are
 // zero. Negative values keep their meaning.
-func (o Options) WithDefaults() Options {
+func (o Options) WithDefaults(estimator string) Options {
 	if o.Damping == 0 {
 		o.Damping = DefaultDamping
+		if estimator == "ekfac" || estimator == "self" {
+			o.Damping = DefaultKroneckerDamping
+		}
 	}
 	if o.Curvature == "" {
 		o.Curvature = GaussNewton
@@ -280,7 +287,7 @@ func New(name string, o Options) (Estimator, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return construct(o.WithDefaults()), nil
+	return construct(o.WithDefaults(name)), nil
 }
 
 // finite returns an error that says what, where v is not all finite.

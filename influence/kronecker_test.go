@@ -293,6 +293,34 @@ func TestKroneckerMoments(t *testing.T) {
 	}
 }
 
+// TestKroneckerTrace compares the trace of C, which the eigenbasis does not change, with that of the Gauss-Newton matrix by
+// its products: the draws of the targets have the right distribution.
+func TestKroneckerTrace(t *testing.T) {
+	n := convolved()
+	classes := newProblem(backend(t, 2), n, newBlobs(1200, 5, 4, 3, 7), initial(n, 3), 0)
+	for _, p := range []*Problem{classes, denoising(t, 1200)} {
+		k := factored(t, p, p.Train, 0)
+		got, want := 0.0, 0.0
+		for _, l := range k.layers {
+			got += floats.Sum(l.moments)
+		}
+		d := open(t, p)
+		v, product := make([]float64, p.Net.Size()), make([]float64, p.Net.Size())
+		for j := range v {
+			v[j] = 1
+			if err := d.curvatureProduct(t.Context(), GaussNewton, p.Train, v, product); err != nil {
+				t.Fatal(err)
+			}
+			want += product[j]
+			v[j] = 0
+		}
+		t.Logf("%s: trace %.4g, of the Gauss-Newton matrix %.4g", p.Net.Name, got, want)
+		if math.Abs(got/want-1) > 0.1 { // 600 draws
+			t.Errorf("%s: the trace is %v, that of the Gauss-Newton matrix %v", p.Net.Name, got, want)
+		}
+	}
+}
+
 // TestKroneckerInverse compares with the inverse of the assembled matrix.
 func TestKroneckerInverse(t *testing.T) {
 	const lambda = 0.01

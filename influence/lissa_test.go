@@ -154,7 +154,7 @@ func TestLissaPlan(t *testing.T) {
 		{"damping above the scale", Options{Scale: 2}, 20, 3, 3, 1024, plan{2, 1, 2, 1, 0.1}},
 		{"all set", Options{Scale: 7, Depth: 9, Repeats: 5, Tolerance: 0.2}, 20, 1, 1, 1024, plan{7, 9, 5, 1, 0.2}},
 	} {
-		e := &lissa{test.options.WithDefaults()}
+		e := &lissa{test.options.WithDefaults("lissa")}
 		if got := e.plan(extremes{Largest: test.largest, Smallest: test.smallest}, test.lambda, test.samples); got != test.want {
 			t.Errorf("%s: %+v, want %+v", test.name, got, test.want)
 		}

@@ -19,7 +19,7 @@ func Recording(name string, o Options) train.Recording {
 	case "grand":
 		return train.Recording{Early: true}
 	case "tracin":
-		return train.Recording{Checkpoints: o.WithDefaults().Checkpoints}
+		return train.Recording{Checkpoints: o.WithDefaults(name).Checkpoints}
 	}
 	return train.Recording{}
 }

@@ -108,6 +108,7 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
+	c.Influence = o.config.Influence // every estimator has defaults of its own
 	p := newPrinter(o.json, o.quiet, stdout, stderr)
 	c.Seeds = o.study.RetrainSeeds
 	study := evidence.Study{Config: c, Data: data, Backend: backend, Cache: filepath.Join(o.out, report.CacheDir), Observe: p.event}
