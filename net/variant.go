@@ -38,14 +38,28 @@ func Activations() []string { return slices.Sorted(maps.Keys(activations)) }
 func Poolings() []string { return slices.Sorted(maps.Keys(poolings)) }
 
 // Variant returns the name of a network with another activation function, another pooling, or both; an empty part stays
-// what it is: Variant("cnn", "gelu", "avg") is "cnn+gelu+avg", the smooth twin of cnn, which "cnn-smooth" is short for.
+// what it is: Variant("cnn", "silu", "avg") is "cnn+silu+avg". A variant has one name, so applying a part twice changes nothing,
+// and with gelu and avg it is the name with -smooth. A name that New does not know is only put together.
 func Variant(name, activation, pooling string) string {
 	for _, part := range []string{activation, pooling} {
 		if part != "" {
 			name += "+" + part
 		}
 	}
-	return name
+	base, v, err := parse(name)
+	switch {
+	case err != nil:
+		return name
+	case v == (variant{"gelu", true}):
+		return base + smoothSuffix
+	}
+	if v.activation != "relu" {
+		base += "+" + v.activation
+	}
+	if v.meanPool {
+		base += "+avg"
+	}
+	return base
 }
 
 // parse takes a name apart. The last of several activation functions or poolings counts.

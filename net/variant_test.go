@@ -76,7 +76,8 @@ func TestActivations(t *testing.T) {
 
 func TestVariant(t *testing.T) {
 	for name, want := range map[string]string{
-		Variant("cnn", "gelu", "avg"): "cnn+gelu+avg", Variant("cnn", "", ""): "cnn", Variant("lenet5-smooth", "tanh", ""): "lenet5-smooth+tanh",
+		Variant("cnn", "gelu", "avg"): "cnn-smooth", Variant("cnn", "", ""): "cnn", Variant("lenet5-smooth", "tanh", ""): "lenet5+tanh+avg",
+		Variant("cnn+gelu", "gelu", ""): "cnn+gelu", Variant("cnn+tanh+avg", "relu", "max"): "cnn", Variant("vgg", "gelu", ""): "vgg+gelu",
 	} {
 		if name != want {
 			t.Errorf("%s, want %s", name, want)
