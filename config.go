@@ -128,8 +128,15 @@ func (c *Config) Validate() error {
 	if _, err := influence.New(c.Estimator, c.Influence); err != nil {
 		return &UsageError{Err: err}
 	}
-	if _, err := ParseRule(c.Rule); err != nil {
+	rule, err := ParseRule(c.Rule)
+	if err != nil {
 		return err
+	}
+	switch rule.(type) {
+	case Significant, Shrunk:
+		if c.InfluenceSeeds < 2 && (c.ScoreFolds < 2 || !influence.HasTarget(c.Estimator)) {
+			return errNoStandardErrors(rule)
+		}
 	}
 	return nil
 }

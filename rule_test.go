@@ -186,3 +186,21 @@ func TestQualifiedSharesTheLevel(t *testing.T) {
 		t.Errorf("1.9 standard errors were enough for five amounts: %v", got)
 	}
 }
+
+// A rule that needs standard errors is refused before anything is trained where there will be none.
+func TestValidateWantsStandardErrors(t *testing.T) {
+	for _, tt := range []struct {
+		estimator, rule string
+		folds, seeds    int
+		ok              bool
+	}{
+		{"cg", "shrunk", 5, 1, true}, {"cg", "significant:0.1", 1, 1, false}, {"cg", "shrunk", 1, 2, true},
+		{"aum", "shrunk", 5, 1, false}, {"aum", "significant:0.1", 5, 3, true}, {"aum", "auto", 5, 1, true},
+	} {
+		c := DefaultConfig()
+		c.Estimator, c.Rule, c.ScoreFolds, c.InfluenceSeeds = tt.estimator, tt.rule, tt.folds, tt.seeds
+		if err := c.Validate(); (err == nil) != tt.ok {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}

@@ -19,6 +19,9 @@ func TestFolds(t *testing.T) {
 		whole := score(t, e, p)
 		p.Folds = 3
 		s := score(t, e, p)
+		if (s.Folds != nil) != HasTarget(name) {
+			t.Errorf("%s has folds: %v, has a target: %v", name, s.Folds != nil, HasTarget(name))
+		}
 		if s.Folds == nil {
 			if !slices.Equal(s.Delta, whole.Delta) {
 				t.Errorf("%s knows no folds, and they change its scores", name)

@@ -268,6 +268,12 @@ var estimators = map[string]func(Options) Estimator{
 	"tracin":       func(o Options) Estimator { return &tracIn{o} },
 }
 
+// HasTarget says whether the estimator of the name scores for the loss on the scoring set, and so for its folds: see
+// Scores.Folds. The others rank by the training samples alone.
+func HasTarget(name string) bool {
+	return !slices.Contains([]string{"aum", "el2n", "forgetting", "grand", "loss", "random", "self"}, name)
+}
+
 // Names lists the estimators that New knows, sorted.
 func Names() []string {
 	names := make([]string, 0, len(estimators))
