@@ -18,11 +18,18 @@ import (
 type Estimates struct {
 	// Delta holds the removal effects, in loss units; below zero the sample is unfavorable.
 	Delta []float64
-	// StandardError holds their standard errors over the folds of the score split and over seeds; nil where there is
-	// neither. The variances are moderated: each is drawn towards the one that all samples have in common, as far as they
-	// agree (Smyth 2004, Statistical Applications in Genetics and Molecular Biology 3(1), section 6.2).
+	// Mean is the mean removal effect over samples, and a sample's excess is what its own lies above: Delta[i] - Mean.
+	//
+	// A removal effect takes the weight of a sample away and leaves the others theirs. Round 2 trains on the rest as on a
+	// whole: with the weights n/(n-1), so that one sample less changes the loss by the excess, to first order. Where training
+	// overfits, less weight on any sample lowers the validation loss: the mean is below zero, and most removal effects are,
+	// with nothing wrong with the samples.
+	Mean float64
+	// StandardError holds the standard errors of the excesses over the folds of the score split and over seeds; nil where
+	// there is neither. The variances are moderated: each is drawn towards the one that all samples have in common, as far as
+	// they agree (Smyth 2004, Statistical Applications in Genetics and Molecular Biology 3(1), section 6.2).
 	StandardError []float64
-	// DegreesOfFreedom of the t statistics Delta/StandardError; infinite where all samples share one variance.
+	// DegreesOfFreedom of the t statistics, excess over standard error; infinite where all samples share one variance.
 	DegreesOfFreedom float64
 	// SeedCorrelation is the mean Spearman correlation between the removal effects of two seeds; NaN with one seed.
 	SeedCorrelation float64
@@ -30,15 +37,16 @@ type Estimates struct {
 
 // Combine averages the scores of round 1 at several seeds, at least one, all of the same samples.
 //
-// With K folds of the score split and delta_k the mean over seeds of a sample's effect on fold k, the mean over folds has the
-// variance s^2/K, s the sample standard deviation of the delta_k. With S seeds the variance over seeds, of their means,
-// over S is added.
+// With K folds of the score split and x_k the mean over seeds of a sample's excess on fold k, the mean over folds has the
+// variance s^2/K, s the sample standard deviation of the x_k. With S seeds the variance over seeds, of their excesses, over S
+// is added.
 func Combine(scores []*influence.Scores) *Estimates {
 	n, seeds := len(scores[0].Delta), len(scores)
 	e := &Estimates{Delta: make([]float64, n), SeedCorrelation: math.NaN()}
 	for _, s := range scores {
 		floats.AddScaled(e.Delta, 1/float64(seeds), s.Delta)
 	}
+	e.Mean = stat.Mean(e.Delta, nil)
 	if seeds > 1 {
 		e.SeedCorrelation = seedCorrelation(scores)
 	}
@@ -48,33 +56,48 @@ func Combine(scores []*influence.Scores) *Estimates {
 	return e
 }
 
-// variances returns the variances of the mean removal effects over folds and over seeds, added, and their degrees of freedom,
-// added; 0 where there is neither.
+// Excess returns what each removal effect lies above their mean.
+func (e *Estimates) Excess() []float64 {
+	x := slices.Clone(e.Delta)
+	floats.AddConst(-e.Mean, x)
+	return x
+}
+
+// variances returns the variances of the mean excesses over folds and over seeds, added, and their degrees of freedom, added;
+// 0 where there is neither.
 func variances(scores []*influence.Scores) (variance []float64, df float64) {
 	n, seeds, folds := len(scores[0].Delta), len(scores), len(scores[0].Folds)
 	variance = make([]float64, n)
-	values := make([]float64, max(folds, seeds))
-	if folds > 1 {
-		df += float64(folds - 1)
+	// over adds the variances over the rows of the mean of each.
+	over := func(rows [][]float64) {
+		if len(rows) < 2 {
+			return
+		}
+		df += float64(len(rows) - 1)
+		values, means := make([]float64, len(rows)), make([]float64, len(rows))
+		for k, row := range rows {
+			means[k] = stat.Mean(row, nil)
+		}
 		for i := range variance {
-			for k := range folds {
-				values[k] = 0
-				for _, s := range scores {
-					values[k] += s.Folds[k][i] / float64(seeds)
-				}
+			for k, row := range rows {
+				values[k] = row[i] - means[k]
 			}
-			variance[i] += stat.Variance(values[:folds], nil) / float64(folds)
+			variance[i] += stat.Variance(values, nil) / float64(len(rows))
 		}
 	}
-	if seeds > 1 {
-		df += float64(seeds - 1)
-		for i := range variance {
-			for k, s := range scores {
-				values[k] = s.Delta[i]
-			}
-			variance[i] += stat.Variance(values[:seeds], nil) / float64(seeds)
+	byFold := make([][]float64, folds)
+	for k := range byFold {
+		byFold[k] = make([]float64, n)
+		for _, s := range scores {
+			floats.AddScaled(byFold[k], 1/float64(seeds), s.Folds[k])
 		}
 	}
+	over(byFold)
+	bySeed := make([][]float64, seeds)
+	for k, s := range scores {
+		bySeed[k] = s.Delta
+	}
+	over(bySeed)
 	return variance, df
 }
 
@@ -173,8 +196,8 @@ func ranks(values []float64) []float64 {
 	return r
 }
 
-// PValues are the one-sided p values against a removal effect of zero or more: small where the sample is surely
-// unfavorable. It is nil without standard errors; a standard error of zero gives 1.
+// PValues are the one-sided p values against an excess of zero or more: small where the sample is surely less favorable than
+// the mean. It is nil without standard errors; a standard error of zero gives 1.
 func (e *Estimates) PValues() []float64 {
 	if e.StandardError == nil {
 		return nil
@@ -184,7 +207,7 @@ func (e *Estimates) PValues() []float64 {
 		cdf = distuv.StudentsT{Mu: 0, Sigma: 1, Nu: e.DegreesOfFreedom}.CDF
 	}
 	p := make([]float64, len(e.Delta))
-	for i, d := range e.Delta {
+	for i, d := range e.Excess() {
 		p[i] = 1
 		if e.StandardError[i] > 0 {
 			p[i] = cdf(d / e.StandardError[i])
@@ -193,27 +216,27 @@ func (e *Estimates) PValues() []float64 {
 	return p
 }
 
-// Shrunk returns the posterior means and standard deviations of the true removal effects when these are normally
-// distributed over samples and the estimates around them: empirical Bayes (Efron and Morris, JASA 1973), mean and variance
-// of the prior by moments. It is nil without standard errors.
+// Shrunk returns the posterior means and standard deviations of the true excesses when these are normally distributed around
+// zero over samples and the estimates around them: empirical Bayes (Efron and Morris, JASA 1973), the variance of the prior by
+// moments. It is nil without standard errors.
 func (e *Estimates) Shrunk() (mean, deviation []float64) {
 	if e.StandardError == nil {
 		return nil, nil
 	}
-	center, spread := stat.MeanVariance(e.Delta, nil)
-	noise := 0.0
+	excess := e.Excess()
+	spread, noise := stat.Variance(excess, nil), 0.0
 	for _, s := range e.StandardError {
-		noise += s * s / float64(len(e.Delta))
+		noise += s * s / float64(len(excess))
 	}
 	prior := max(0, spread-noise)
-	mean, deviation = make([]float64, len(e.Delta)), make([]float64, len(e.Delta))
-	for i, d := range e.Delta {
+	mean, deviation = make([]float64, len(excess)), make([]float64, len(excess))
+	for i, x := range excess {
 		v := e.StandardError[i] * e.StandardError[i]
 		if prior+v == 0 {
-			mean[i] = d
+			mean[i] = x
 			continue
 		}
-		mean[i] = center + (d-center)*prior/(prior+v)
+		mean[i] = x * prior / (prior + v)
 		deviation[i] = math.Sqrt(prior * v / (prior + v))
 	}
 	return mean, deviation

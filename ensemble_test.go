@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/datadropout/datadropout/influence"
@@ -20,11 +21,17 @@ func TestCombine(t *testing.T) {
 			t.Errorf("delta %d is %v, want %v", i, e.Delta[i], want)
 		}
 	}
-	// Over the folds of the mean, and over seeds: sample 0 has 2, 4 and 2, 4; sample 1 -2, -2 and -1, -3; sample 2 1, 0
-	// and 0, 1. Half of each sample variance adds up to 1+1, 0+1 and 1/4+1/4.
+	if math.Abs(e.Mean-0.5) > 1e-15 || math.Abs(e.Excess()[1]+2.5) > 1e-15 {
+		t.Errorf("mean %v, excesses %v", e.Mean, e.Excess())
+	}
+	// Over the folds of the mean over seeds, in thirds: 6 -6 3 and 12 -6 0 have the means 1 and 2, so the excesses are 5 -7 2
+	// and 10 -8 -2; over seeds 6 -3 0 and 12 -9 3 have the means 1 and 2, and the excesses 5 -4 -1 and 10 -11 1. Half of each
+	// sample variance is a quarter of the squared difference: (25+25)/36, (1+49)/36 and (16+4)/36.
 	variance, df := variances([]*influence.Scores{a, b})
-	if !slices.Equal(variance, []float64{2, 1, 0.5}) || df != 2 {
-		t.Errorf("variances %v with %v degrees of freedom, want 2, 1, 0.5 with 2", variance, df)
+	for i, want := range []float64{50. / 36, 50. / 36, 20. / 36} {
+		if math.Abs(variance[i]-want) > 1e-12 || df != 2 {
+			t.Errorf("variances %v with %v degrees of freedom, want %v for sample %d, with 2", variance, df, want, i)
+		}
 	}
 	if len(e.StandardError) != 3 || e.DegreesOfFreedom < 2 {
 		t.Errorf("%v degrees of freedom, want 2 and those of the prior", e.DegreesOfFreedom)
@@ -134,6 +141,43 @@ func TestFalseDiscoveries(t *testing.T) {
 	}
 	if falseShare > 0.11 || found < 0.9 {
 		t.Errorf("%.3f of the discoveries are false, %.2f of the true ones found; want at most 0.1 and at least 0.9", falseShare, found)
+	}
+}
+
+// TestCommonShift moves all removal effects of a fold alike, as overfitting does: no sample is to blame for that. None becomes
+// significant, and none is dropped by shrunk that was not before.
+func TestCommonShift(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	const n, folds = 2000, 5
+	s := &influence.Scores{Delta: make([]float64, n), Folds: make([][]float64, folds)}
+	for k := range folds {
+		s.Folds[k] = make([]float64, n)
+		for i := range n {
+			s.Folds[k][i] = float64(i%40-20)/20 + 0.5*rng.NormFloat64()
+			s.Delta[i] += s.Folds[k][i] / folds
+		}
+	}
+	before := Combine([]*influence.Scores{s})
+	for k := range folds {
+		floats.AddConst(-3-float64(k), s.Folds[k])
+	}
+	floats.AddConst(-5, s.Delta)
+	after := Combine([]*influence.Scores{s})
+	for i := range n {
+		if math.Abs(after.StandardError[i]-before.StandardError[i]) > 1e-12 || math.Abs(after.PValues()[i]-before.PValues()[i]) > 1e-9 {
+			t.Fatalf("sample %d: standard error %v and p value %v, before the shift %v and %v", i, after.StandardError[i], after.PValues()[i],
+				before.StandardError[i], before.PValues()[i])
+		}
+		if i == 50 { // PValues takes all samples each time
+			break
+		}
+	}
+	for _, r := range []Rule{Significant(0.1), Shrunk{}} {
+		x, errX := r.Propose(before)
+		y, errY := r.Propose(after)
+		if errX != nil || errY != nil || !slices.Equal(x[0].Drop, y[0].Drop) || len(x[0].Drop) == 0 || len(x[0].Drop) > n/2 {
+			t.Errorf("%s drops %d, before the shift %d (%v, %v)", r, len(y[0].Drop), len(x[0].Drop), errX, errY)
+		}
 	}
 }
 

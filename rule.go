@@ -105,9 +105,9 @@ func (f Fraction) Propose(e *Estimates) ([]Proposal, error) {
 	return mostHarmful(f.String(), e, int(math.Round(float64(f)*float64(len(e.Delta))))), nil
 }
 
-// Significant drops the samples whose removal effect is below zero by more than the folds of the score split, and the
-// seeds, differ: one-sided t tests, with the false discovery rate held at Q (Benjamini and Hochberg, JRSS B 1995). The least
-// p value comes first.
+// Significant drops the samples whose removal effect is below the mean of all, see [Estimates].Mean, and below zero, by more
+// than the folds of the score split, and the seeds, differ: one-sided t tests, with the false discovery rate held at Q
+// (Benjamini and Hochberg, JRSS B 1995). The least p value comes first.
 type Significant float64
 
 func (q Significant) String() string {
@@ -129,11 +129,11 @@ func (q Significant) Propose(e *Estimates) ([]Proposal, error) {
 			n = k + 1
 		}
 	}
-	return []Proposal{{q.String(), order[:min(n, len(p)-1)]}}, nil
+	return []Proposal{{q.String(), e.unfavorable(order[:min(n, len(p)-1)])}}, nil
 }
 
-// Shrunk drops the samples whose removal effect is still below zero by a standard deviation after it has been drawn towards
-// the mean of all, as far as it is noise; see [Estimates.Shrunk]. The lowest posterior mean comes first.
+// Shrunk drops the samples whose removal effect is below zero, and still below the mean of all by two standard deviations after
+// it has been drawn towards that mean, as far as it is noise; see [Estimates.Shrunk]. The lowest posterior mean comes first.
 type Shrunk struct{}
 
 func (Shrunk) String() string { return "shrunk" }
@@ -145,8 +145,16 @@ func (r Shrunk) Propose(e *Estimates) ([]Proposal, error) {
 	if mean == nil {
 		return nil, errNoStandardErrors(r)
 	}
-	order := slices.DeleteFunc(MostHarmful(mean), func(i int) bool { return mean[i]+deviation[i] >= 0 })
-	return []Proposal{{r.String(), order[:min(len(order), len(mean)-1)]}}, nil
+	order := slices.DeleteFunc(MostHarmful(mean), func(i int) bool { return mean[i]+shrunkMargin*deviation[i] >= 0 })
+	return []Proposal{{r.String(), e.unfavorable(order[:min(len(order), len(mean)-1)])}}, nil
+}
+
+// shrunkMargin is how many posterior standard deviations the rule shrunk keeps away from the mean.
+const shrunkMargin = 2
+
+// unfavorable keeps those of the samples whose removal effect is below zero.
+func (e *Estimates) unfavorable(samples []int) []int {
+	return slices.DeleteFunc(slices.Clone(samples), func(i int) bool { return e.Delta[i] >= 0 })
 }
 
 func errNoStandardErrors(r Rule) error {

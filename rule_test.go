@@ -69,10 +69,10 @@ func TestRulePropose(t *testing.T) {
 		// By hand: at -15+k the p value is Phi((k-15)/4), and k+1 of 100 at a rate of 0.1 have to lie below 0.001 (k+1).
 		// Phi(-11/4) = 0.0030 <= 0.005 for k = 4; Phi(-10/4) = 0.0062 > 0.006 for k = 5, and so on.
 		{"significant:0.1", sure, []int{5}},
-		// The prior has the variance 841.7 - 16, so that the mean, 34.5, draws by 16/841.7: x + 0.019 (34.5 - x) + 3.96 < 0
-		// for x below -4.7.
-		{"shrunk", sure, []int{11}},
-		{"auto", sure, []int{2, 5, 10, 11, 15}},
+		// The prior has the variance 841.7 - 16, so that zero draws by 16/841.7, and the posterior has a standard deviation of
+		// 3.96: 0.981 x + 7.92 < 0 for x below -8.07.
+		{"shrunk", sure, []int{7}},
+		{"auto", sure, []int{2, 5, 7, 10, 15}},
 	}
 	for _, tt := range tests {
 		r, err := ParseRule(tt.rule)

@@ -103,8 +103,8 @@ type row struct {
 }
 
 // header names the columns. delta is the removal effect: the predicted change of the mean validation loss, in loss
-// units, if the sample is removed; below zero the sample is unfavorable. standard_error is its, and p_value the one-sided
-// one against an effect of zero or more.
+// units, if the sample is removed; below zero the sample is unfavorable. standard_error is that of what
+// delta lies above the mean of all samples, and p_value the one-sided one of that against zero or more.
 func header(o *datadropout.Outcome) []string {
 	h := []string{"index", "id", "label", "delta", "predicted", "train_loss"}
 	if o.Estimates.StandardError != nil {
