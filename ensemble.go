@@ -163,7 +163,7 @@ func inverseTrigamma(x float64) float64 {
 func seedCorrelation(scores []*influence.Scores) float64 {
 	ranked := make([][]float64, len(scores))
 	for k, s := range scores {
-		ranked[k] = ranks(s.Delta)
+		ranked[k] = Ranks(s.Delta)
 	}
 	sum, pairs := 0.0, 0
 	for a := range ranked {
@@ -175,8 +175,8 @@ func seedCorrelation(scores []*influence.Scores) float64 {
 	return sum / float64(pairs)
 }
 
-// ranks returns the ranks of the values from 0; ties share the mean of theirs.
-func ranks(values []float64) []float64 {
+// Ranks returns the ranks of the values from 1; equal values share the mean of theirs, as Spearman's correlation wants it.
+func Ranks(values []float64) []float64 {
 	order := make([]int, len(values))
 	for i := range order {
 		order[i] = i
@@ -189,7 +189,7 @@ func ranks(values []float64) []float64 {
 			to++
 		}
 		for _, i := range order[from:to] {
-			r[i] = float64(from+to-1) / 2
+			r[i] = float64(from+1+to) / 2
 		}
 		from = to
 	}

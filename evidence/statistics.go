@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
@@ -56,31 +55,10 @@ func pearson(a, b []float64) float64 {
 }
 
 // spearman returns the correlation of the ranks of a and b, NaN where either does not vary.
-func spearman(a, b []float64) float64 { return pearson(ranks(a), ranks(b)) }
+func spearman(a, b []float64) float64 { return pearson(datadropout.Ranks(a), datadropout.Ranks(b)) }
 
 func varies(v []float64) bool {
 	return slices.ContainsFunc(v, func(x float64) bool { return x != v[0] })
-}
-
-// ranks returns the ranks of the values from 1; equal values share the mean of theirs.
-func ranks(v []float64) []float64 {
-	order := make([]int, len(v))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(v[a], v[b]) })
-	r := make([]float64, len(v))
-	for from := 0; from < len(order); {
-		to := from + 1
-		for to < len(order) && v[order[to]] == v[order[from]] {
-			to++
-		}
-		for _, i := range order[from:to] {
-			r[i] = float64(from+1+to) / 2
-		}
-		from = to
-	}
-	return r
 }
 
 func at(v []float64, positions []int) []float64 {
@@ -123,7 +101,7 @@ func bootstrap(n int, seed uint64, statistic func(drawn []int) float64) datadrop
 // the area under the ROC curve by the rank sum (Mann and Whitney 1947). NaN unless there are samples of both kinds.
 func areaUnderCurve(values []float64, planted []bool) float64 {
 	sum, bad := 0.0, 0
-	for i, r := range ranks(values) {
+	for i, r := range datadropout.Ranks(values) {
 		if planted[i] {
 			sum += r
 			bad++

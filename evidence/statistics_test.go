@@ -38,7 +38,7 @@ func TestCorrelations(t *testing.T) {
 }
 
 func TestRanks(t *testing.T) {
-	if got, want := ranks([]float64{3, 1, 3, 2, 3}), []float64{4, 1, 4, 2, 4}; !slices.Equal(got, want) {
+	if got, want := datadropout.Ranks([]float64{3, 1, 3, 2, 3}), []float64{4, 1, 4, 2, 4}; !slices.Equal(got, want) {
 		t.Errorf("ranks %v, want %v", got, want)
 	}
 }
