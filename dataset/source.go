@@ -18,3 +18,12 @@ type Source interface {
 	// The slices have exactly the products of InputDims and TargetDims as lengths.
 	Fill(i int, input, target []float32)
 }
+
+// Varying is a Source whose training samples differ from epoch to epoch: augmented, or with noise that is drawn anew. Fill
+// then gives the sample as it is evaluated and scored.
+type Varying interface {
+	Source
+	// FillEpoch is Fill for training from a seed: the sample as the epoch, counted from 0, shows it. The same seed, epoch and
+	// position give the same bits, whatever was filled before.
+	FillEpoch(i int, seed, epoch uint64, input, target []float32)
+}

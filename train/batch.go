@@ -42,6 +42,20 @@ func (b *Batch) Size() int { return b.size }
 
 // Fill loads the samples at the positions, at most Size of them, and zeros the rest.
 func (b *Batch) Fill(positions []int) error {
+	return b.fill(positions, func(k int, x, y []float32) { b.src.Fill(positions[k], x, y) })
+}
+
+// FillEpochs loads the samples as training from the seed sees them, the k-th in epoch epochs[k]. Where the source is not
+// [dataset.Varying], that is Fill.
+func (b *Batch) FillEpochs(positions []int, seed uint64, epochs []uint64) error {
+	varying, ok := b.src.(dataset.Varying)
+	if !ok {
+		return b.Fill(positions)
+	}
+	return b.fill(positions, func(k int, x, y []float32) { varying.FillEpoch(positions[k], seed, epochs[k], x, y) })
+}
+
+func (b *Batch) fill(positions []int, fill func(k int, x, y []float32)) error {
 	if len(positions) > b.size {
 		return fmt.Errorf("%d samples do not fit into a batch of %d", len(positions), b.size)
 	}
@@ -53,8 +67,8 @@ func (b *Batch) Fill(positions []int) error {
 	var errY error
 	errX := tensors.MutableFlatData(b.X, func(x []float32) {
 		errY = tensors.MutableFlatData(b.Y, func(y []float32) {
-			for k, i := range positions {
-				b.src.Fill(i, x[k*b.xSize:(k+1)*b.xSize], y[k*b.ySize:(k+1)*b.ySize])
+			for k := range positions {
+				fill(k, x[k*b.xSize:(k+1)*b.xSize], y[k*b.ySize:(k+1)*b.ySize])
 			}
 			if len(positions) < b.filled {
 				clear(x[len(positions)*b.xSize : b.filled*b.xSize])

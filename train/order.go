@@ -51,6 +51,9 @@ func (o *Order) Batch(t int, dst []int) {
 	}
 }
 
+// Epoch returns the epoch, from 0, of the sample that comes at place k of the stream of all epochs.
+func (o *Order) Epoch(k int) uint64 { return uint64(k / o.size) }
+
 func (o *Order) load(epoch int) {
 	if epoch == o.epoch {
 		return

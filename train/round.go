@@ -14,9 +14,11 @@ import (
 type round struct {
 	engine                 *Engine
 	recipe                 Recipe
+	seed                   uint64
 	order                  *Order
 	steps                  int
-	positions              []int // of the samples in batch
+	positions              []int    // of the samples in batch
+	epochs                 []uint64 // that each of them belongs to
 	batch                  *Batch
 	theta, momentum, state *tensors.Tensor
 	rate, mu, decay        *tensors.Tensor
@@ -42,8 +44,8 @@ func (e *Engine) newRound(src dataset.Source, idx []int, r Recipe, seed uint64) 
 	}
 	size := min(r.BatchSize, len(idx))
 	return &round{
-		engine: e, recipe: r, order: order, steps: r.Steps(len(idx)),
-		positions: make([]int, size), batch: NewBatch(src, size),
+		engine: e, recipe: r, seed: seed, order: order, steps: r.Steps(len(idx)),
+		positions: make([]int, size), epochs: make([]uint64, size), batch: NewBatch(src, size),
 		rate:  tensors.FromScalar(float32(0)),
 		mu:    tensors.FromScalar(float32(r.Momentum)),
 		decay: tensors.FromScalar(float32(r.WeightDecay)),
@@ -63,7 +65,10 @@ func (r *round) load(p point) {
 // fill loads the samples of step t into the batch.
 func (r *round) fill(t int) error {
 	r.order.Batch(t, r.positions)
-	return r.batch.Fill(r.positions)
+	for k := range r.epochs {
+		r.epochs[k] = r.order.Epoch(t*len(r.positions) + k)
+	}
+	return r.batch.FillEpochs(r.positions, r.seed, r.epochs)
 }
 
 // advance carries out step t, for which the training must stand at t, and returns the mean loss before the update.
