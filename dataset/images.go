@@ -19,6 +19,7 @@ type Images struct {
 	IDs                     []string  // stable names, distinct, such as "train/00017"
 	Original                []int     // labels before noise was planted; nil when none was
 	Mean, Std               []float32 // [Channels], in units of pixel/255; nil means 0 and 1
+	Notes                   []string  // what a reader of results must know of how the set was read, a line each
 }
 
 var _ Source = (*Images)(nil)
@@ -189,6 +190,7 @@ func Concat(a, b *Images) (*Images, error) {
 	t.Pix = slices.Concat(a.Pix, b.Pix)
 	t.Labels = slices.Concat(a.Labels, b.Labels)
 	t.IDs = slices.Concat(a.IDs, b.IDs)
+	t.Notes = slices.Concat(a.Notes, b.Notes)
 	if a.Original != nil || b.Original != nil {
 		t.Original = slices.Concat(a.originalLabels(), b.originalLabels())
 	}

@@ -4,32 +4,62 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // shapesName is the name of the procedural set, which needs no directory.
 const shapesName = "shapes"
 
-// Known returns the names of the data sets: "shapes", which [Shapes] draws, and those that [OpenDir] reads.
-func Known() []string { return []string{shapesName, "mnist", "fashion-mnist", "kmnist", "emnist"} }
+// A setReader reads the training and the test set with the name from the directory, in which the files that are present have the
+// given names.
+type setReader func(name, dir string, present map[string]bool) (train, test *Images, err error)
 
-// OpenDir reads the training and the test set with the given name from the directory dir, which holds the four IDX files
+// namedSets are the data sets that OpenDir reads, in the order in which they are listed.
+var namedSets = []struct {
+	name string
+	read setReader
+}{
+	{"mnist", readIDXSet}, {"fashion-mnist", readIDXSet}, {"kmnist", readIDXSet}, {"emnist", readIDXSet},
+	{"cifar10", readCIFAR10}, {"cifar100", readCIFAR100},
+}
+
+// Known returns the names of the data sets: "shapes", which [Shapes] draws, and those that [OpenDir] reads.
+func Known() []string {
+	names := []string{shapesName}
+	for _, s := range namedSets {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// OpenDir reads the training and the test set with the given name from the directory dir. Ids are train/00000 ... and test/00000 ...,
+// the number of the record in the official sequence.
+//
+// MNIST, Fashion-MNIST and KMNIST are four IDX files
 // under their official names, plain or compressed: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte
-// and t10k-labels-idx1-ubyte, also spelled .idx3-ubyte, also with .gz. Ids are train/00000 ... and test/00000 ...
+// and t10k-labels-idx1-ubyte, also spelled .idx3-ubyte, also with .gz.
 //
 // EMNIST (Cohen, Afshar, Tapson and van Schaik, "EMNIST: an extension of MNIST to handwritten letters", 2017) names its
 // files emnist-SPLIT-train-images-idx3-ubyte and so on; the split is the one in dir, and "balanced" where there are several.
 // Its images are stored column by column; they are turned upright. The set's name then tells the split: emnist-balanced.
 //
+// CIFAR-10 and CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny images", 2009) are read in their binary
+// layout: data_batch_1.bin to data_batch_5.bin and test_batch.bin, or train.bin and test.bin, of which the fine labels count.
+// Of the five training batches of CIFAR-10 some may be missing, and Images.Notes tells which.
+//
 // An unknown name is an [*UnknownSetError]; a missing directory or file, and anything wrong in a file, an [*InputError].
 func OpenDir(name, dir string) (train, test *Images, err error) {
-	switch {
-	case !slices.Contains(Known(), name):
-		return nil, nil, &UnknownSetError{Name: name}
-	case name == shapesName:
+	if name == shapesName {
 		return nil, nil, fmt.Errorf("data set %s is drawn by code, not read from a directory", name)
+	}
+	var read setReader
+	for _, s := range namedSets {
+		if s.name == name {
+			read = s.read
+		}
+	}
+	switch {
+	case read == nil:
+		return nil, nil, &UnknownSetError{Name: name}
 	case dir == "":
 		return nil, nil, &InputError{Path: name, Err: errors.New("this data set is read from a directory, and none was given")}
 	}
@@ -41,16 +71,7 @@ func OpenDir(name, dir string) (train, test *Images, err error) {
 	for _, e := range entries {
 		present[e.Name()] = true
 	}
-	k := kind{name: name, test: "t10k", classes: classesOf(name)}
-	if name == "emnist" {
-		if k, err = emnistKind(dir, present); err != nil {
-			return nil, nil, err
-		}
-	}
-	if train, err = k.read(dir, present, "train", "train"); err != nil {
-		return nil, nil, err
-	}
-	if test, err = k.read(dir, present, k.test, "test"); err != nil {
+	if train, test, err = read(name, dir, present); err != nil {
 		return nil, nil, err
 	}
 	if train.Height != test.Height || train.Width != test.Width {
@@ -58,139 +79,3 @@ func OpenDir(name, dir string) (train, test *Images, err error) {
 	}
 	return train, test, nil
 }
-
-// kind is how one data set is stored.
-type kind struct {
-	name       string
-	prefix     string // of file names
-	test       string // word for the test part in file names
-	classes    []string
-	firstLabel int  // the label of class 0
-	transposed bool // pixels are stored column by column
-}
-
-// read reads the part of the set whose file names have the given word; its ids begin with part.
-func (k kind) read(dir string, present map[string]bool, word, part string) (*Images, error) {
-	images, err := findIDX(dir, present, k.prefix+word+"-images", 3)
-	if err != nil {
-		return nil, err
-	}
-	labels, err := findIDX(dir, present, k.prefix+word+"-labels", 1)
-	if err != nil {
-		return nil, err
-	}
-	s, err := readIDX(images, labels)
-	if err != nil {
-		return nil, err
-	}
-	last := k.firstLabel + len(k.classes) - 1
-	for i, label := range s.Labels {
-		if label < k.firstLabel || label > last {
-			return nil, inputErrorf(labels, "label %d in record %d of %d is out of range: the labels of %s are %d to %d", label, i, s.Len(), k.name, k.firstLabel, last)
-		}
-		s.Labels[i] -= k.firstLabel
-	}
-	if k.transposed {
-		s.transpose()
-	}
-	s.Name, s.Classes, s.IDs = k.name, k.classes, sequentialIDs(part, s.Len())
-	return s, nil
-}
-
-// spellings returns the names that an IDX file of the given rank goes by.
-func spellings(stem string, rank int) []string {
-	a, b := fmt.Sprintf("%s-idx%d-ubyte", stem, rank), fmt.Sprintf("%s.idx%d-ubyte", stem, rank)
-	return []string{a, a + ".gz", b, b + ".gz"}
-}
-
-// findIDX returns the path of the file with one of the spellings of stem.
-func findIDX(dir string, present map[string]bool, stem string, rank int) (string, error) {
-	names := spellings(stem, rank)
-	for _, name := range names {
-		if present[name] {
-			return filepath.Join(dir, name), nil
-		}
-	}
-	return "", fileError(filepath.Join(dir, names[0]), fmt.Errorf("%w, nor one that ends in .gz", os.ErrNotExist))
-}
-
-// transpose turns images that are stored column by column: their header's height is the true width.
-func (s *Images) transpose() {
-	upright := make([]uint8, len(s.Pix))
-	n := s.Height * s.Width
-	for i := range s.Labels {
-		from, to := s.Pix[i*n:(i+1)*n], upright[i*n:(i+1)*n]
-		for y := range s.Height {
-			for x := range s.Width {
-				to[x*s.Height+y] = from[y*s.Width+x]
-			}
-		}
-	}
-	s.Pix, s.Height, s.Width = upright, s.Width, s.Height
-}
-
-// emnistSplits are the splits of EMNIST, the one to prefer first.
-func emnistSplits() []string {
-	return []string{"balanced", "byclass", "bymerge", "digits", "letters", "mnist"}
-}
-
-// emnistKind finds out which split of EMNIST the directory holds.
-func emnistKind(dir string, present map[string]bool) (kind, error) {
-	var found []string
-	for _, split := range emnistSplits() {
-		if hasSplit(present, split) {
-			found = append(found, split)
-		}
-	}
-	switch {
-	case len(found) == 0:
-		return kind{}, inputErrorf(dir, "holds no EMNIST file, such as emnist-balanced-train-images-idx3-ubyte.gz; known splits: %s", strings.Join(emnistSplits(), ", "))
-	case len(found) > 1 && found[0] != "balanced":
-		return kind{}, inputErrorf(dir, "holds several splits of EMNIST (%s), and balanced is not among them: leave one", strings.Join(found, ", "))
-	}
-	k := kind{name: "emnist-" + found[0], prefix: "emnist-" + found[0] + "-", test: "test", classes: emnistClasses(found[0]), transposed: true}
-	if found[0] == "letters" {
-		k.firstLabel = 1 // a is 1 there
-	}
-	return k, nil
-}
-
-// hasSplit reports whether any of the four files of a split of EMNIST is there.
-func hasSplit(present map[string]bool, split string) bool {
-	for _, part := range []string{"train", "test"} {
-		stem := "emnist-" + split + "-" + part
-		if slices.ContainsFunc(append(spellings(stem+"-images", 3), spellings(stem+"-labels", 1)...), func(name string) bool { return present[name] }) {
-			return true
-		}
-	}
-	return false
-}
-
-// classesOf returns the class names of the sets with fixed file names.
-func classesOf(name string) []string {
-	switch name {
-	case "fashion-mnist":
-		return []string{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"}
-	case "kmnist":
-		return []string{"o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"}
-	}
-	return letters("0123456789")
-}
-
-// emnistClasses returns the class names of a split of EMNIST. balanced and bymerge merge the small letters that look like
-// their capitals.
-func emnistClasses(split string) []string {
-	const digits, capitals = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	switch split {
-	case "byclass":
-		return letters(digits + capitals + "abcdefghijklmnopqrstuvwxyz")
-	case "balanced", "bymerge":
-		return letters(digits + capitals + "abdefghnqrt")
-	case "letters":
-		return letters(capitals)
-	}
-	return letters(digits)
-}
-
-// letters returns one string a letter.
-func letters(s string) []string { return strings.Split(s, "") }

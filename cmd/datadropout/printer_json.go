@@ -15,17 +15,18 @@ func newJSONPrinter(w io.Writer) *jsonPrinter { return &jsonPrinter{json.NewEnco
 
 func (p *jsonPrinter) begin(c datadropout.Config, d *datadropout.Data, dir string) {
 	p.write(struct {
-		Type  string `json:"type"`
-		Data  string `json:"data"`
-		Hash  string `json:"data_hash"`
-		Train int    `json:"train"`
-		Score int    `json:"score"`
-		Tune  int    `json:"tune"`
-		Test  int    `json:"test"`
-		Net   string `json:"net"`
-		Seeds int    `json:"seeds"`
-		Out   string `json:"out"`
-	}{"begin", c.Data, d.Hash, c.Train, c.Score, c.Tune, c.Test, c.Net, c.Seeds, dir})
+		Type  string   `json:"type"`
+		Data  string   `json:"data"`
+		Hash  string   `json:"data_hash"`
+		Train int      `json:"train"`
+		Score int      `json:"score"`
+		Tune  int      `json:"tune"`
+		Test  int      `json:"test"`
+		Net   string   `json:"net"`
+		Seeds int      `json:"seeds"`
+		Out   string   `json:"out"`
+		Notes []string `json:"notes,omitempty"`
+	}{"begin", c.Data, d.Hash, c.Train, c.Score, c.Tune, c.Test, c.Net, c.Seeds, dir, d.Images.Notes})
 }
 
 func (p *jsonPrinter) event(e datadropout.Event) { p.write(e) }

@@ -43,6 +43,9 @@ func (p *textPrinter) begin(c datadropout.Config, d *datadropout.Data, dir strin
 	if planted := d.Planted(d.Split.Train); planted > 0 {
 		fmt.Fprintf(p.stderr, ", %d wrong labels planted", planted)
 	}
+	for _, note := range d.Images.Notes {
+		fmt.Fprintf(p.stderr, "\nnote: %s", note)
+	}
 	seeds := "seeds"
 	if c.Seeds == 1 {
 		seeds = "seed"

@@ -1,0 +1,145 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	cifarSide    = 32
+	cifarPlane   = cifarSide * cifarSide
+	cifarPixels  = 3 * cifarPlane
+	cifarBatches = 5
+	// cifarBatch is the number of records of each batch of CIFAR-10.
+	cifarBatch = 10000
+	// maxCIFAR bounds the records of one file, five times what the largest official one has.
+	maxCIFAR = 250000
+)
+
+// readCIFAR10 reads CIFAR-10 in its binary layout, of whose five training batches some may be missing.
+func readCIFAR10(name, dir string, present map[string]bool) (train, test *Images, err error) {
+	classes := []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+	train, test = newCIFAR(name, classes), newCIFAR(name, classes)
+	var missing []string
+	for k := range cifarBatches {
+		file := fmt.Sprintf("data_batch_%d.bin", k+1)
+		if !present[file] {
+			missing = append(missing, file)
+			continue
+		}
+		before := train.Len()
+		if err := train.appendCIFAR(filepath.Join(dir, file), 1); err != nil {
+			return nil, nil, err
+		}
+		read := train.Len() - before
+		if read > cifarBatch {
+			return nil, nil, inputErrorf(filepath.Join(dir, file), "%d records, and a batch of CIFAR-10 has at most %d", read, cifarBatch)
+		}
+		for i := range read {
+			train.IDs = append(train.IDs, fmt.Sprintf("train/%05d", k*cifarBatch+i))
+		}
+	}
+	if len(missing) == cifarBatches {
+		return nil, nil, fileError(filepath.Join(dir, missing[0]), os.ErrNotExist)
+	}
+	if len(missing) > 0 {
+		train.Notes = append(train.Notes, fmt.Sprintf("%s: %d training images, for %s not there", dir, train.Len(), isOrAre(missing)))
+	}
+	if err := test.appendCIFAR(filepath.Join(dir, "test_batch.bin"), 1); err != nil {
+		return nil, nil, err
+	}
+	test.IDs = sequentialIDs("test", test.Len())
+	return train, test, nil
+}
+
+func isOrAre(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " is"
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " are"
+}
+
+// readCIFAR100 reads CIFAR-100 in its binary layout: the coarse label, the fine label and the pixels of each record.
+func readCIFAR100(name, dir string, _ map[string]bool) (train, test *Images, err error) {
+	classes := strings.Fields(cifar100Classes)
+	parts := make([]*Images, 2)
+	for k, part := range []string{"train", "test"} {
+		s := newCIFAR(name, classes)
+		if err := s.appendCIFAR(filepath.Join(dir, part+".bin"), 2); err != nil {
+			return nil, nil, err
+		}
+		s.IDs = sequentialIDs(part, s.Len())
+		parts[k] = s
+	}
+	return parts[0], parts[1], nil
+}
+
+func newCIFAR(name string, classes []string) *Images {
+	return &Images{Name: name, Height: cifarSide, Width: cifarSide, Channels: 3, Classes: classes}
+}
+
+// appendCIFAR appends the records of a file: label bytes, of which the last one counts, and the red, green and blue planes, row
+// by row. Ids are the caller's to give.
+func (s *Images) appendCIFAR(path string, labels int) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fileError(path, err)
+	}
+	record := int64(labels + cifarPixels)
+	n := info.Size() / record
+	switch {
+	case info.IsDir():
+		return inputErrorf(path, "is a directory, not a file")
+	case info.Size() == 0:
+		return inputErrorf(path, "is empty")
+	case info.Size()%record != 0:
+		return inputErrorf(path, "truncated: %d bytes are no multiple of the %d of a record; record %d is cut short", info.Size(), record, n)
+	case n > maxCIFAR:
+		return inputErrorf(path, "%d records; a file of CIFAR has at most %d", n, maxCIFAR)
+	}
+	raw := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, raw); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("became shorter while it was read")
+		}
+		return fileError(path, err)
+	}
+	start := len(s.Pix)
+	s.Pix = append(s.Pix, make([]uint8, int(n)*cifarPixels)...)
+	for i := range int(n) {
+		label := int(raw[i*int(record)+labels-1])
+		if label >= len(s.Classes) {
+			return inputErrorf(path, "label %d in record %d of %d is out of range: the labels of %s are 0 to %d", label, i, n, s.Name, len(s.Classes)-1)
+		}
+		s.Labels = append(s.Labels, label)
+		interleave(s.Pix[start+i*cifarPixels:][:cifarPixels], raw[i*int(record)+labels:][:cifarPixels])
+	}
+	return nil
+}
+
+// interleave turns three planes into pixels of three channels.
+func interleave(pixels, planes []uint8) {
+	n := len(planes) / 3
+	red, green, blue := planes[:n], planes[n:2*n], planes[2*n:]
+	for k := range n {
+		p := pixels[3*k : 3*k+3]
+		p[0], p[1], p[2] = red[k], green[k], blue[k]
+	}
+}
+
+// cifar100Classes are the fine labels of CIFAR-100, 0 to 99.
+const cifar100Classes = `apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
+castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
+forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
+mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit
+raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper
+table tank telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm`
