@@ -17,7 +17,8 @@ import (
 type Config struct {
 	// Task is "classification".
 	Task string `yaml:"task"`
-	// Data names the data set; DataDir is the folder that holds it, empty for a built-in set.
+	// Data names the data set; DataDir is the folder that holds it, empty for a built-in set and
+	// for the user's cache; see [dataset.CacheDir].
 	Data    string `yaml:"data"`
 	DataDir string `yaml:"data_dir,omitempty"`
 	// Train, Score, Tune and Test are the sizes of the splits. 0 means the data set's default share.
@@ -95,8 +96,6 @@ func (c *Config) Validate() error {
 		return usagef("unknown task %q; known: classification", c.Task)
 	case !slices.Contains(dataset.Known(), c.Data):
 		return usagef("unknown data set %q; known: %s", c.Data, strings.Join(dataset.Known(), ", "))
-	case c.Data != proceduralSet && c.DataDir == "":
-		return usagef("the data set %s is read from files: say where they are with --data-dir", c.Data)
 	case net.Check(c.Net, true) != nil:
 		return &UsageError{Err: net.Check(c.Net, true)}
 	case c.InfluenceNet != "" && net.Check(c.InfluenceNet, true) != nil:

@@ -3,8 +3,11 @@ package datadropout
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/fetch"
 )
 
 // proceduralSet is the built-in data set, drawn by code.
@@ -37,7 +40,7 @@ func LoadData(c *Config) (*Data, error) {
 		images = dataset.Shapes(sizes.Train+sizes.Score+sizes.Tune+sizes.Test, c.Seed)
 		pool = positions(0, images.Len())
 	} else {
-		training, official, err := dataset.OpenDir(c.Data, c.DataDir)
+		training, official, err := openNamed(c)
 		if err != nil {
 			return nil, err
 		}
@@ -67,6 +70,25 @@ func LoadData(c *Config) (*Data, error) {
 	d.Images.Mean, d.Images.Std = d.Images.ChannelStats(split.Train)
 	c.Train, c.Score, c.Tune, c.Test = len(split.Train), len(split.Score), len(split.Tune), len(split.Test)
 	return d, nil
+}
+
+// openNamed reads the data set from its folder, which is the user's cache where the settings name none: c has it then.
+func openNamed(c *Config) (train, test *dataset.Images, err error) {
+	if c.DataDir == "" {
+		dir, err := dataset.CacheDir(c.Data)
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			way := "say where its files are with --data-dir"
+			if _, ok := fetch.Find(c.Data); ok {
+				way = "type: datadropout data fetch " + c.Data + " (or " + way + ")"
+			}
+			return nil, nil, &dataset.InputError{Path: dir, Err: fmt.Errorf("the data set %s is not on this machine; %s", c.Data, way)}
+		}
+		c.DataDir = dir
+	}
+	return dataset.OpenDir(c.Data, c.DataDir)
 }
 
 // Planted returns how many of the given positions carry a planted wrong label.

@@ -103,7 +103,7 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer backend.Finalize()
-	data, err := o.load(&c)
+	data, err := o.load(ctx, &c, stderr)
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 		return err
 	}
 	defer backend.Finalize()
-	data, err := o.load(&c)
+	data, err := o.load(ctx, &c, stderr)
 	if err != nil {
 		return err
 	}

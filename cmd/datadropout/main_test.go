@@ -130,7 +130,7 @@ func TestBadInput(t *testing.T) {
 		{"unknown flag", []string{"run", "--epoch", "3"}, exitUsage, []string{"--epoch"}},
 		{"unknown command", []string{"rum"}, exitUsage, []string{"rum"}},
 		{"stray argument", []string{"run", "here"}, exitUsage, []string{"here"}},
-		{"no data directory", []string{"run", "--data", "mnist"}, exitUsage, []string{"--data-dir"}},
+		{"no data directory", []string{"run", "--data", "mnist"}, exitInput, []string{"--data-dir", "data fetch mnist"}},
 		{"bad noise", []string{"run", "--label-noise", "1.5"}, exitUsage, []string{"1.5"}},
 		{"zero epochs", []string{"run", "--epochs", "0"}, exitUsage, []string{"epochs"}},
 		{"negative learning rate", []string{"run", "--lr", "-1"}, exitUsage, []string{"-1"}},

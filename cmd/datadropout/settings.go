@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -25,6 +27,7 @@ type settings struct {
 	// activation and pooling make a variant of the network, or are empty.
 	activation, pooling string
 	file                string
+	fetch               bool // download data that is missing
 	// hash is the data hash of the config file, or empty.
 	hash string
 }
@@ -34,7 +37,8 @@ func defaultSettings() settings { return settings{config: datadropout.DefaultCon
 func (s *settings) addDataFlags(f *pflag.FlagSet) {
 	c := &s.config
 	f.StringVar(&c.Data, "data", c.Data, "data set: "+strings.Join(dataset.Known(), ", "))
-	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "folder that holds the data set's files")
+	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "folder that holds the data set's files (default: where data fetch puts them)")
+	f.BoolVar(&s.fetch, "fetch", false, "download the data set where it is missing")
 	f.IntVar(&c.Train, "train", c.Train, "training samples; 0: what the other splits leave")
 	f.IntVar(&c.Score, "score", c.Score, "samples that influence is computed on; 0: a default share")
 	f.IntVar(&c.Tune, "tune", c.Tune, "samples that choose the amount to drop; 0: a default share")
@@ -128,8 +132,14 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 	return nil
 }
 
-// load reads the data that the settings, which are resolved, name, and refuses other data than the config file's.
-func (s *settings) load(c *datadropout.Config) (*datadropout.Data, error) {
+// load reads the data that the settings, which are resolved, name, and refuses other data than the config file's. Where asked to,
+// it downloads the data first.
+func (s *settings) load(ctx context.Context, c *datadropout.Config, stderr io.Writer) (*datadropout.Data, error) {
+	if s.fetch {
+		if err := fetchSet(ctx, c.Data, c.DataDir, "", stderr); err != nil {
+			return nil, err
+		}
+	}
 	data, err := datadropout.LoadData(c)
 	if err != nil {
 		return nil, err
