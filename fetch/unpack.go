@@ -5,12 +5,11 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/google/renameio/v2"
 )
 
 // largestMember bounds the size of a file in an archive, in bytes.
@@ -60,14 +59,29 @@ func unpack(r io.Reader, dir string, members []string) error {
 	return nil
 }
 
-func write(path string, r io.Reader) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+// write writes a file through a temporary name: renameio has no such thing for a reader on Windows.
+func write(path string, r io.Reader) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
-	defer f.Cleanup()
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
 	if _, err := io.Copy(f, r); err != nil {
 		return err
 	}
-	return f.CloseAtomicallyReplace()
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }
