@@ -29,6 +29,7 @@ func (b *builder) batchNorm(name string) {
 	b.state = append(b.state,
 		Param{Name: name + "/mean", Dims: dims, Init: AllZeros},
 		Param{Name: name + "/variance", Dims: dims, Init: AllOnes})
+	b.list(name, "batch norm")
 	b.add(func(f *flow, x *Node) *Node {
 		t := Tap{Kind: TapNorm, Weight: f.param, Bias: f.param + 1}
 		scale, offset := channels(f.take(), x.Rank()), channels(f.take(), x.Rank())
@@ -62,6 +63,12 @@ func (b *builder) batchNorm(name string) {
 		}
 		return t.Output
 	})
+}
+
+// convNorm adds a convolution without bias and batch norm.
+func (b *builder) convNorm(name string, w window) {
+	b.conv(name, w)
+	b.batchNorm(name + "/norm")
 }
 
 // running moves a running statistic towards that of a batch.

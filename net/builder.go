@@ -2,6 +2,7 @@ package net
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 )
@@ -9,13 +10,33 @@ import (
 // builder describes a network layer by layer: it follows the dimensions of one sample, collects the parameters, and
 // keeps the layers to run. The first layer that does not fit sets err, and the rest is skipped.
 type builder struct {
+	input         [3]int
 	dims          []int // of one sample: [height, width, channels], after flatten [features]
 	outputs       int
 	variant       variant
 	params, state []Param
+	gates         []float64 // survival probabilities
 	layers        []layer
 	flops         flops
+	depth         int // convolutions and dense layers on the longest path so far
+	listed        []Layer
+	listedParams  int // entries of params that listed counts, and listedFLOPs of flops.forward
+	listedFLOPs   int64
 	err           error
+}
+
+// list adds what was described since the last call to the layers that people read.
+func (b *builder) list(name, kind string) {
+	b.listed = append(b.listed, Layer{
+		Name: name, Kind: kind, Output: slices.Clone(b.dims),
+		Parameters: size(b.params[b.listedParams:]), MultiplyAdds: (b.flops.forward - b.listedFLOPs) / 2,
+	})
+	b.listedParams, b.listedFLOPs = len(b.params), b.flops.forward
+}
+
+// tooSmall says which layer the input does not fit.
+func (b *builder) tooSmall(what string, size int) {
+	b.err = &InputSizeError{Input: b.input, Layer: fmt.Sprintf("%s needs at least %dx%d, there is %dx%d", what, size, size, b.dims[0], b.dims[1])}
 }
 
 // flops counts the floating-point operations of convolutions and dense layers for one sample, a multiply-add as two.
@@ -51,7 +72,13 @@ func (b *builder) add(l layer) { b.layers = append(b.layers, l) }
 // forward returns the network's graph function.
 func (b *builder) forward() func(p *Pass, x *Node) *Node {
 	layers := b.layers
-	return func(p *Pass, x *Node) *Node { return run(layers, &flow{pass: p}, x) }
+	gates := len(b.gates)
+	return func(p *Pass, x *Node) *Node {
+		if p.Training && gates > 0 && (p.Gates == nil || p.Gates.Rank() != 1 || p.Gates.Shape().Dimensions[0] != gates) {
+			panic(fmt.Errorf("net: a pass in training mode through a network with stochastic depth needs its %d gates", gates))
+		}
+		return run(layers, &flow{pass: p}, x)
+	}
 }
 
 func run(layers []layer, f *flow, x *Node) *Node {
@@ -67,6 +94,13 @@ type window struct {
 	bias                            bool
 }
 
+func (w window) String() string {
+	if w.stride == 1 {
+		return fmt.Sprintf("convolution %dx%d", w.size, w.size)
+	}
+	return fmt.Sprintf("convolution %dx%d, stride %d", w.size, w.size, w.stride)
+}
+
 // conv adds a convolution with zero padding on every side.
 func (b *builder) conv(name string, w window) {
 	if b.err != nil {
@@ -74,9 +108,10 @@ func (b *builder) conv(name string, w window) {
 	}
 	out := func(n int) int { return (n+2*w.padding-w.size)/w.stride + 1 }
 	if b.dims[0]+2*w.padding < w.size || b.dims[1]+2*w.padding < w.size {
-		b.err = fmt.Errorf("%s needs at least %dx%d, there is %dx%d", name, w.size, w.size, b.dims[0], b.dims[1])
+		b.tooSmall(name, w.size-2*w.padding)
 		return
 	}
+	b.depth++
 	b.params = append(b.params, Param{Name: name + "/kernel", Dims: []int{w.size, w.size, b.dims[2], w.channels}, Init: HeNormal})
 	if w.bias {
 		b.params = append(b.params, Param{Name: name + "/bias", Dims: []int{w.channels}, Init: AllZeros})
@@ -84,6 +119,7 @@ func (b *builder) conv(name string, w window) {
 	inputs := w.size * w.size * b.dims[2]
 	b.dims = []int{out(b.dims[0]), out(b.dims[1]), w.channels}
 	b.flops.add(2 * inputs * product(b.dims))
+	b.list(name, w.String())
 	b.add(func(f *flow, x *Node) *Node {
 		t := Tap{Kind: TapConvolution, Weight: f.param, Bias: -1, Input: x, Window: w.size, Stride: w.stride, Padding: w.padding}
 		c := Convolve(x, f.take()).Strides(w.stride)
@@ -107,12 +143,14 @@ func (b *builder) dense(name string, features int, weights Initializer, bias boo
 	if b.err != nil {
 		return
 	}
+	b.depth++
 	b.params = append(b.params, Param{Name: name + "/weights", Dims: []int{b.dims[0], features}, Init: weights})
 	if bias {
 		b.params = append(b.params, Param{Name: name + "/bias", Dims: []int{features}, Init: AllZeros})
 	}
 	b.flops.add(2 * b.dims[0] * features)
 	b.dims = []int{features}
+	b.list(name, "dense")
 	b.add(func(f *flow, x *Node) *Node {
 		t := Tap{Kind: TapDense, Weight: f.param, Bias: -1, Input: x}
 		t.Output = MatMul(x, f.take())
@@ -135,55 +173,12 @@ func channels(v *Node, rank int) *Node {
 	return Reshape(v, dims...)
 }
 
-// activate adds the activation function of the variant, and pool its pooling by a square window with a stride of its size.
+// activate adds the activation function of the variant.
 func (b *builder) activate() { activations[b.variant.activation](b) }
-
-func (b *builder) pool(size int) {
-	if b.variant.meanPool {
-		b.meanPool(size)
-		return
-	}
-	b.maxPool(size)
-}
-
-// globalPool reduces every channel's plane to one value: its largest, or its mean where the variant pools by means.
-func (b *builder) globalPool() {
-	if b.variant.meanPool {
-		b.globalMean()
-		return
-	}
-	b.globalMax()
-}
 
 // relu adds max(x, 0).
 func (b *builder) relu() {
 	b.add(func(_ *flow, x *Node) *Node { return Max(x, ScalarZero(x.Graph(), x.DType())) })
-}
-
-// maxPool adds max-pooling by a square window with a stride of its size. Rows and columns that do not fill a window at
-// the end are left out.
-func (b *builder) maxPool(size int) {
-	if b.err != nil {
-		return
-	}
-	if b.dims[0] < size || b.dims[1] < size {
-		b.err = fmt.Errorf("max-pooling by %d needs at least %dx%d, there is %dx%d", size, size, size, b.dims[0], b.dims[1])
-		return
-	}
-	b.dims = []int{b.dims[0] / size, b.dims[1] / size, b.dims[2]}
-	b.add(func(_ *flow, x *Node) *Node { return MaxPool(x).Window(size).Strides(size).NoPadding().Done() })
-}
-
-// globalMax and globalMean reduce every channel's plane to one value.
-func (b *builder) globalMax()  { b.global(ReduceMax) }
-func (b *builder) globalMean() { b.global(ReduceMean) }
-
-func (b *builder) global(reduce func(x *Node, axes ...int) *Node) {
-	if b.err != nil {
-		return
-	}
-	b.dims = b.dims[2:]
-	b.add(func(_ *flow, x *Node) *Node { return reduce(x, 1, 2) })
 }
 
 // scale adds a multiplication by a constant.
@@ -193,22 +188,10 @@ func (b *builder) scale(by float64) {
 
 // flatten joins all axes of a sample.
 func (b *builder) flatten() {
+	if b.err != nil {
+		return
+	}
 	features := product(b.dims)
 	b.dims = []int{features}
 	b.add(func(_ *flow, x *Node) *Node { return Reshape(x, x.Shape().Dimensions[0], features) })
-}
-
-// residual adds shortcut(x) + inner(x), where inner are the layers that describe adds. A nil shortcut is the identity.
-func (b *builder) residual(shortcut func(x *Node) *Node, describe func(b *builder)) {
-	outer := b.layers
-	b.layers = nil
-	describe(b)
-	inner := b.layers
-	b.layers = append(outer, func(f *flow, x *Node) *Node {
-		y := run(inner, f, x)
-		if shortcut != nil {
-			x = shortcut(x)
-		}
-		return Add(y, x)
-	})
 }

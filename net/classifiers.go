@@ -1,11 +1,5 @@
 package net
 
-import (
-	"fmt"
-
-	. "github.com/gomlx/gomlx/core/graph"
-)
-
 // softmax is softmax regression: one dense layer. Its loss is convex, so it may start at zero.
 func softmax(b *builder) {
 	b.flatten()
@@ -52,45 +46,6 @@ func lenet5(b *builder) {
 	b.dense("dense3", b.outputs, GlorotUniform, true)
 }
 
-// convNorm adds a convolution without bias and batch norm.
-func (b *builder) convNorm(name string, w window) {
-	b.conv(name, w)
-	b.batchNorm(name + "/norm")
-}
-
-// resnet20 is the residual network of 20 layers for CIFAR (He et al. 2016, arXiv:1512.03385, section 4.2) with parameter-free
-// shortcuts (option A): 269,722 parameters for 3 channels and 10 classes.
-func resnet20(b *builder) {
-	b.convNorm("stem", window{size: 3, channels: 16, stride: 1, padding: 1})
-	b.activate()
-	for stage, width := range []int{16, 32, 64} {
-		for block := range 3 {
-			stride := 1
-			var shortcut func(x *Node) *Node
-			if stage > 0 && block == 0 {
-				stride, shortcut = 2, halve
-			}
-			name := fmt.Sprintf("stage%d/block%d", stage+1, block+1)
-			b.residual(shortcut, func(b *builder) {
-				b.convNorm(name+"/conv1", window{size: 3, channels: width, stride: stride, padding: 1})
-				b.activate()
-				b.convNorm(name+"/conv2", window{size: 3, channels: width, stride: 1, padding: 1})
-			})
-			b.activate()
-		}
-	}
-	b.globalMean()
-	b.dense("dense", b.outputs, GlorotUniform, true)
-}
-
-// halve is the shortcut of option A: every second pixel of x, [batch, height, width, channels], with half as many channels
-// of zeros before and behind.
-func halve(x *Node) *Node {
-	pad := x.Shape().Dimensions[3] / 2
-	x = Slice(x, AxisRange(), AxisRange().Stride(2), AxisRange().Stride(2), AxisRange())
-	return Pad(x, ScalarZero(x.Graph(), x.DType()), PadAxis{}, PadAxis{}, PadAxis{}, PadAxis{Start: pad, End: pad})
-}
-
 // resnet9 is the residual network of 9 layers that training data attribution is often measured on (TRAK, Park et al. 2023,
 // arXiv:2303.14186, their CIFAR-10 example): 2,274,880 parameters for 3 channels and 10 classes.
 func resnet9(b *builder) {
@@ -100,13 +55,13 @@ func resnet9(b *builder) {
 	}
 	layer("conv1", window{size: 3, channels: 64, stride: 1, padding: 1})
 	layer("conv2", window{size: 5, channels: 128, stride: 2, padding: 2})
-	b.residual(nil, func(*builder) {
+	b.residual(nil, func(b *builder) {
 		layer("residual1/conv1", window{size: 3, channels: 128, stride: 1, padding: 1})
 		layer("residual1/conv2", window{size: 3, channels: 128, stride: 1, padding: 1})
 	})
 	layer("conv3", window{size: 3, channels: 256, stride: 1, padding: 1})
 	b.pool(2)
-	b.residual(nil, func(*builder) {
+	b.residual(nil, func(b *builder) {
 		layer("residual2/conv1", window{size: 3, channels: 256, stride: 1, padding: 1})
 		layer("residual2/conv2", window{size: 3, channels: 256, stride: 1, padding: 1})
 	})

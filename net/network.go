@@ -5,6 +5,8 @@
 package net
 
 import (
+	"fmt"
+
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -24,6 +26,10 @@ type Pass struct {
 	Params, State []*Node
 	// Training selects batch statistics in batch norm; false means frozen running statistics.
 	Training bool
+	// Gates, of shape [len(Network.Gates)], is 1 for every residual block that a training step keeps and 0 for every one that
+	// it skips. A network with gates needs it when Training is true, and reads it only then: else every residual is
+	// multiplied by its survival probability. Tensors of State within a skipped block stay what they are.
+	Gates *Node
 	// NewState receives the updated state tensors when Training is true; Forward fills it. It has the length of State.
 	NewState []*Node
 	// Tap, if it is set, is told of every convolution, dense layer and norm, in the order in which they are run. It changes
@@ -41,9 +47,42 @@ type Network struct {
 	Outputs []int
 	// Params and State list the tensors in the order of the flat vectors.
 	Params, State []Param
+	// Gates holds the probability with which each residual block with stochastic depth survives a training step, in (0, 1);
+	// nil for a network without (Huang et al. 2016, arXiv:1603.09382).
+	Gates []float64
+	// Layers lists what the network is made of, in the order in which it is run, and Depth counts the convolutions and dense
+	// layers on the longest path from input to output.
+	Layers []Layer
+	Depth  int
 	// ForwardFLOPs counts the floating-point operations of the convolutions and dense layers for one sample, a multiply-add
 	// as two; StepFLOPs those of a training step, which has no gradient of the input.
 	ForwardFLOPs, StepFLOPs int64
 	// Forward maps x of shape [batch, height, width, channels] to the outputs, [batch, Outputs...].
 	Forward func(p *Pass, x *Node) *Node
+}
+
+// Layer is one layer of a network as people read it; activation functions are left out.
+type Layer struct {
+	// Name is that of its parameters without their last part, such as "stage1/block1/conv1"; empty for a layer without a name.
+	Name string
+	// Kind says what it does, such as "convolution 3x3, stride 2".
+	Kind string
+	// Output holds the dimensions of one sample's output.
+	Output []int
+	// Parameters counts its own, MultiplyAdds those of its convolution or matrix product for one sample.
+	Parameters   int
+	MultiplyAdds int64
+}
+
+// InputSizeError says that images are too small for a network.
+type InputSizeError struct {
+	// Input holds height, width and channels.
+	Input [3]int
+	// Layer names the first layer that does not fit, and the size there.
+	Layer string
+}
+
+// Error implements error.
+func (e *InputSizeError) Error() string {
+	return fmt.Sprintf("the input of %dx%dx%d is too small: %s", e.Input[0], e.Input[1], e.Input[2], e.Layer)
 }

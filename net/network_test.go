@@ -13,7 +13,7 @@ import (
 )
 
 // The counts of cnn and lenet5 are those of PyTorch's MNIST example without dropout and of LeNet-5 with full
-// connections between its convolutions.
+// connections between its convolutions. Those of the larger networks are in zoo_test.go.
 func TestParameterCounts(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -56,7 +56,12 @@ func TestNewRefuses(t *testing.T) {
 		input [3]int
 		want  []string
 	}{
-		{"lenet6", [3]int{28, 28, 1}, []string{"lenet6", "cnn, dncnn-s, lenet5"}},
+		{"lenet6", [3]int{28, 28, 1}, []string{"lenet6", "did you mean lenet5?", "cnn, dense", "wrn-28-10"}},
+		{"resnet109-smooth", [3]int{28, 28, 1}, []string{`"resnet109"`, "did you mean resnet110?"}},
+		{"WRN28-10+gelu", [3]int{28, 28, 1}, []string{"did you mean wrn-28-10?"}},
+		{"xyz", [3]int{28, 28, 1}, []string{`unknown network "xyz"; known: cnn`}},
+		{"vgg16-bn", [3]int{28, 28, 3}, []string{"28x28x3", "max-pooling by 2 needs at least 2x2, there is 1x1"}},
+		{"densenet-bc-100-12", [3]int{3, 3, 1}, []string{"3x3x1", "average pooling by 2 needs at least 2x2, there is 1x1"}},
 		{"cnn+swish", [3]int{28, 28, 1}, []string{"swish", "gelu, relu, silu, softplus, tanh", "avg, max"}},
 		{"cnn+avg", [3]int{5, 5, 1}, []string{"5x5", "average pooling"}},
 		{"cnn", [3]int{5, 5, 1}, []string{"5x5", "max-pooling"}}, // 5 -> 3 -> 1
@@ -83,11 +88,7 @@ func TestForwardShapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range Names() {
-		n, err := New(name, [3]int{16, 12, 2}, 5) // a denoiser makes five channels
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, n := range evaluated(t) {
 		theta, state := n.Init(3)
 		out, err := CallOnce(backend, func(in []*Node) *Node {
 			pass := &Pass{Params: Unflatten(in[0], n.Params)}
@@ -100,7 +101,7 @@ func TestForwardShapes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, want := out.Shape().Dimensions, append([]int{2}, n.Outputs...); !slices.Equal(got, want) {
-			t.Errorf("%s: outputs of shape %v, want %v", name, got, want)
+			t.Errorf("%s: outputs of shape %v, want %v", n.Name, got, want)
 		}
 	}
 }

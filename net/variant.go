@@ -70,8 +70,12 @@ func parse(name string) (base string, v variant, err error) {
 	if short, ok := strings.CutSuffix(base, smoothSuffix); ok {
 		base, v = short, variant{"gelu", true}
 	}
-	if _, ok := zoo[base]; !ok {
-		return "", v, fmt.Errorf("unknown network %q; known: %s", base, strings.Join(Names(), ", "))
+	if _, ok := lookup(base); !ok {
+		known := Names()
+		if near := nearest(base, known); near != "" {
+			return "", v, fmt.Errorf("unknown network %q, did you mean %s? Known: %s", base, near, strings.Join(known, ", "))
+		}
+		return "", v, fmt.Errorf("unknown network %q; known: %s", base, strings.Join(known, ", "))
 	}
 	for _, part := range parts[1:] {
 		mean, isPooling := poolings[part]

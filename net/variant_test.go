@@ -127,3 +127,35 @@ func TestMeanPool(t *testing.T) {
 		}
 	}
 }
+
+// Windows of 3x3 at every second pixel, one pixel of padding: at an edge, maximum and mean are over the pixels there are.
+func TestPoolOver(t *testing.T) {
+	const batch, height, width, channels = 2, 5, 8, 3
+	x := make([]float32, batch*height*width*channels)
+	for i := range x {
+		x[i] = float32(i*i%31) - 40 // below zero, so that padding with zeros would show
+	}
+	for _, mean := range []bool{false, true} {
+		out := layers(t, func(b *builder) { b.variant.meanPool = mean; b.poolOver(3, 2, 1) }, x, batch, height, width, channels)
+		if want := []int{batch, 3, 4, channels}; !slices.Equal(out.Shape().Dimensions, want) {
+			t.Fatalf("shape %v, want %v", out.Shape().Dimensions, want)
+		}
+		for k, got := range tensors.MustCopyFlatData[float32](out) {
+			c, column, row, n := k%channels, k/channels%4, k/channels/4%3, k/channels/12
+			sum, count, largest := 0.0, 0.0, math.Inf(-1)
+			for i := max(0, 2*row-1); i <= min(height-1, 2*row+1); i++ {
+				for j := max(0, 2*column-1); j <= min(width-1, 2*column+1); j++ {
+					v := float64(x[((n*height+i)*width+j)*channels+c])
+					sum, count, largest = sum+v, count+1, math.Max(largest, v)
+				}
+			}
+			want := largest
+			if mean {
+				want = sum / count
+			}
+			if math.Abs(float64(got)-want) > 1e-5 {
+				t.Errorf("mean %v: value %d is %v, want %v", mean, k, got, want)
+			}
+		}
+	}
+}

@@ -5,25 +5,90 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
-// zoo maps the name of a network to the function that describes it.
-var zoo = map[string]func(b *builder){
-	"softmax":  softmax,
-	"mlp":      mlp,
-	"cnn":      cnn,
-	"lenet5":   lenet5,
-	"resnet9":  resnet9,
-	"resnet20": resnet20,
-	"dncnn-s":  dncnnS,
+// architecture is an entry of the zoo.
+type architecture struct {
+	// describe adds the layers.
+	describe func(b *builder)
+	// denoiser says that the network maps images to images; the others are classifiers.
+	denoiser bool
+	// about says in a few words what it is and where it is from.
+	about string
+}
+
+// zoo maps the name of a network to what it is. It is a table that [Register] adds to; the lock is for that.
+var (
+	zooLock sync.RWMutex
+	zoo     = map[string]architecture{
+		"softmax": {softmax, false, "softmax regression"},
+		"mlp":     {mlp, false, "perceptron, 128 and 64 hidden units (Deng et al. 2024)"},
+		"cnn":     {cnn, false, "2 convolutions, 2 dense layers (PyTorch's MNIST example)"},
+		"lenet5":  {lenet5, false, "LeNet-5 with ReLU and max-pooling (LeCun et al. 1998)"},
+		"resnet9": {resnet9, false, "of data attribution studies (Park et al. 2023)"},
+
+		"resnet20":  {cifarResNet(3, 1), false, "for CIFAR, option A (He et al. 2016)"},
+		"resnet32":  {cifarResNet(5, 1), false, "for CIFAR, option A (He et al. 2016)"},
+		"resnet44":  {cifarResNet(7, 1), false, "for CIFAR, option A (He et al. 2016)"},
+		"resnet56":  {cifarResNet(9, 1), false, "for CIFAR, option A (He et al. 2016)"},
+		"resnet110": {cifarResNet(18, 1), false, "for CIFAR, option A (He et al. 2016)"},
+
+		"resnet110-sd": {cifarResNet(18, 0.5), false, "resnet110, stochastic depth (Huang et al. 2016)"},
+		"resnet152-sd": {cifarResNet(25, 0.5), false, "for CIFAR and SVHN, stochastic depth (Huang et al. 2016)"},
+
+		"resnet164": {preactivationResNet(18), false, "for CIFAR, pre-activation bottlenecks (He et al. 2016b)"},
+		"wrn-16-4":  {wideResNet(2, 4), false, "wide, for CIFAR (Zagoruyko and Komodakis 2016)"},
+		"wrn-28-10": {wideResNet(4, 10), false, "wide, for CIFAR (Zagoruyko and Komodakis 2016)"},
+
+		"vgg11-bn": {vgg([5]int{1, 1, 2, 2, 2}, vggChannels), false, "with batch norm (Simonyan and Zisserman 2015)"},
+		"vgg13-bn": {vgg([5]int{2, 2, 2, 2, 2}, vggChannels), false, "with batch norm (Simonyan and Zisserman 2015)"},
+		"vgg16-bn": {vgg([5]int{2, 2, 3, 3, 3}, vggChannels), false, "with batch norm (Simonyan and Zisserman 2015)"},
+		"vgg19-bn": {vgg([5]int{2, 2, 4, 4, 4}, vggChannels), false, "with batch norm (Simonyan and Zisserman 2015)"},
+
+		"densenet-bc-100-12": {denseNet(16, 12), false, "for CIFAR (Huang et al. 2017)"},
+
+		"resnet18": {imagenetResNet(64, []int{2, 2, 2, 2}, false), false, "for larger images (He et al. 2016)"},
+		"resnet34": {imagenetResNet(64, []int{3, 4, 6, 3}, false), false, "for larger images (He et al. 2016)"},
+		"resnet50": {imagenetResNet(64, []int{3, 4, 6, 3}, true), false, "for larger images, bottlenecks (He et al. 2016)"},
+
+		"dncnn-s": {dncnnS, true, "denoises by its residual (Zhang et al. 2017)"},
+	}
+)
+
+// lookup returns an entry of the zoo.
+func lookup(name string) (architecture, bool) {
+	zooLock.RLock()
+	defer zooLock.RUnlock()
+	a, ok := zoo[name]
+	return a, ok
 }
 
 // Names lists the networks that New knows, sorted. Each has variants; see [Variant].
-func Names() []string { return slices.Sorted(maps.Keys(zoo)) }
+func Names() []string {
+	zooLock.RLock()
+	defer zooLock.RUnlock()
+	return slices.Sorted(maps.Keys(zoo))
+}
 
 // Classifiers lists the networks whose output is one value a class, sorted. The others map images to images.
-func Classifiers() []string {
-	return slices.DeleteFunc(Names(), func(name string) bool { return name == "dncnn-s" })
+func Classifiers() []string { return slices.DeleteFunc(Names(), IsDenoiser) }
+
+// IsDenoiser says whether the network of a name, which may be that of a variant, maps images to images.
+func IsDenoiser(name string) bool {
+	base, _, err := parse(name)
+	a, _ := lookup(base)
+	return err == nil && a.denoiser
+}
+
+// About says in a few words what the network of a name is and where it is from; nothing for a name that New does not know.
+func About(name string) string {
+	base, _, err := parse(name)
+	if err != nil {
+		return ""
+	}
+	a, _ := lookup(base)
+	return a.about
 }
 
 // Check returns an error if New does not know the name, or a classifier is asked for and it is none.
@@ -32,16 +97,16 @@ func Check(name string, classifier bool) error {
 	if err != nil {
 		return err
 	}
-	if known := Classifiers(); classifier && !slices.Contains(known, base) {
-		return fmt.Errorf("the network %s is no classifier; classifiers are: %s", base, strings.Join(known, ", "))
+	if classifier && IsDenoiser(base) {
+		return fmt.Errorf("the network %s is no classifier; classifiers are: %s", base, strings.Join(Classifiers(), ", "))
 	}
 	return nil
 }
 
 // New returns the network of a name, which may be that of a variant, for images of height, width and channels input and the given number of outputs:
 // classes, or the channels of the output image for a network that maps images to images.
-// An unknown name is an error that lists the known ones, and an input that is too small for the network an error that
-// says which layer it does not fit.
+// An unknown name is an error that names the nearest of the known ones, and an input that is too small for the network an
+// *[InputSizeError] that says which layer it does not fit.
 func New(name string, input [3]int, outputs int) (*Network, error) {
 	base, v, err := parse(name)
 	if err != nil {
@@ -50,13 +115,30 @@ func New(name string, input [3]int, outputs int) (*Network, error) {
 	if min(input[0], input[1], input[2]) < 1 || outputs < 1 {
 		return nil, fmt.Errorf("network %s: the input is %dx%dx%d with %d outputs; all must be at least 1", name, input[0], input[1], input[2], outputs)
 	}
-	b := &builder{dims: []int{input[0], input[1], input[2]}, outputs: outputs, variant: v}
-	zoo[base](b)
-	if b.err != nil {
-		return nil, fmt.Errorf("network %s: the input of %dx%dx%d is too small: %w", name, input[0], input[1], input[2], b.err)
+	a, _ := lookup(base)
+	n, err := build(a.describe, input, outputs, v)
+	if err != nil {
+		return nil, fmt.Errorf("network %s: %w", name, err)
+	}
+	want := []int{outputs}
+	if a.denoiser {
+		want = []int{input[0], input[1], outputs}
+	}
+	if !slices.Equal(n.Outputs, want) {
+		return nil, fmt.Errorf("network %s: it ends with %v values of a sample, want %v", name, n.Outputs, want)
+	}
+	n.Name = name
+	return n, nil
+}
+
+// build makes the network that describe describes.
+func build(describe func(b *builder), input [3]int, outputs int, v variant) (*Network, error) {
+	b := &builder{input: input, dims: []int{input[0], input[1], input[2]}, outputs: outputs, variant: v}
+	if describe(b); b.err != nil {
+		return nil, b.err
 	}
 	return &Network{
-		Name: name, Input: input, Outputs: b.dims, Params: b.params, State: b.state, Forward: b.forward(),
+		Input: input, Outputs: b.dims, Params: b.params, State: b.state, Gates: b.gates, Layers: b.listed, Depth: b.depth, Forward: b.forward(),
 		ForwardFLOPs: b.flops.forward, StepFLOPs: 3*b.flops.forward - b.flops.first,
 	}, nil
 }
