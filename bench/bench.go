@@ -48,17 +48,6 @@ type Measurement struct {
 	Runs   int
 }
 
-// inputs returns the input size that a network is usually measured with, and its outputs.
-func inputs(name string) (size [3]int, outputs int) {
-	switch {
-	case strings.HasPrefix(name, "resnet"):
-		return [3]int{32, 32, 3}, 10
-	case strings.HasPrefix(name, "dncnn"):
-		return [3]int{40, 40, 1}, 1
-	}
-	return [3]int{28, 28, 1}, 10
-}
-
 // operations returns the floating-point operations of a phase for one sample. A pass that carries tangents does the work of
 // two, and products of second derivatives a pass and a gradient with tangents.
 func operations(n *net.Network, phase string) float64 {
@@ -84,7 +73,7 @@ func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement,
 	if s.Batch < 1 {
 		return nil, fmt.Errorf("the batch must hold at least 1 sample, got %d", s.Batch)
 	}
-	size, outputs := inputs(s.Net)
+	size, outputs := net.Usual(s.Net)
 	network, err := net.New(s.Net, size, outputs)
 	if err != nil {
 		return nil, err
@@ -153,6 +142,11 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 	if len(state) > 0 {
 		w.state = len(w.args)
 		w.args = append(w.args, vector(state))
+	}
+	if len(n.Gates) > 0 && s.Phase == "step" {
+		gates := make([]float32, len(n.Gates))
+		train.DrawGates(n.Gates, 1, 0, gates)
+		w.args = append(w.args, vector(gates))
 	}
 	return w
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/datadropout/datadropout/cpu"
-	"github.com/datadropout/datadropout/net"
 )
 
 // Every phase of every network runs, a step again and again on what it returned, and says how fast.
@@ -15,7 +14,7 @@ func TestRunEveryPhase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer backend.Finalize()
-	for _, name := range net.Names() {
+	for _, name := range []string{"softmax", "cnn", "resnet9", "resnet20", "dncnn-s"} {
 		for _, phase := range Phases {
 			if testing.Short() && name != "cnn" && name != "resnet20" {
 				continue

@@ -198,7 +198,7 @@ func (s *sweep) close() {
 
 // graph takes the adjoints of K folds over one step backwards. Inputs: a_theta [K, P], a_m [K, P] after the step, theta [P]
 // before it, x, y, the scalars learning rate, momentum factor and weight decay and, for a network with state, a_state
-// [K, S] after the step and the state [S] before it.
+// [K, S] after the step and the state [S] before it, and for one with gates those of the step.
 // Outputs: a_theta and a_m before the step, grad l_i . b / B for every fold and sample of the batch, [K, B], and a_state.
 func (s *sweep) graph(in []*Node) []*Node {
 	n := s.problem.Net
@@ -208,6 +208,9 @@ func (s *sweep) graph(in []*Node) []*Node {
 	if n.StateSize() > 0 {
 		pass.State = net.Unflatten(in[9], n.State)
 		pass.NewState = make([]*Node, len(pass.State))
+	}
+	if len(n.Gates) > 0 {
+		pass.Gates = in[len(in)-1]
 	}
 	losses := s.problem.Loss.PerSample(n.Forward(pass, x), y)
 	row := func(x *Node, k int) *Node { return Reshape(Slice(x, AxisElem(k)), x.Shape().Dimensions[1]) }
@@ -249,6 +252,9 @@ func checkStatistics(p *Problem) error {
 	_, err := CallOnce(p.Backend, func(theta, state, x *Node) *Node {
 		pass := &net.Pass{Params: net.Unflatten(theta, n.Params), State: net.Unflatten(state, n.State), Training: true}
 		pass.NewState = make([]*Node, len(pass.State))
+		if gates := len(n.Gates); gates > 0 {
+			pass.Gates = Ones(x.Graph(), shapes.Make(dtypes.Float32, gates))
+		}
 		n.Forward(pass, x)
 		stops = stopsGradients(pass.NewState)
 		return net.Flatten(pass.NewState)
@@ -296,6 +302,9 @@ func (s *sweep) back(m train.Moment) error {
 			return err
 		}
 		args = append(args, s.aState, s.state)
+	}
+	if m.Gates != nil {
+		args = append(args, m.Gates)
 	}
 	out, err := s.exec.Call(args...)
 	if err != nil {

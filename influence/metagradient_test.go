@@ -48,9 +48,12 @@ func newRetraining(t testing.TB, p *Problem) *retraining {
 			pass.State = net.Unflatten(in[1], n.State)
 			pass.NewState = make([]*Node, len(pass.State))
 		}
+		if training {
+			pass.Gates = in[5]
+		}
 		return pass
 	}
-	r.step = MustNewExec(p.Backend, func(in []*Node) []*Node { // theta, state, x, y, weights
+	r.step = MustNewExec(p.Backend, func(in []*Node) []*Node { // theta, state, x, y, weights, gates
 		q := pass(in, true)
 		loss := ReduceAllMean(Mul(in[4], p.Loss.PerSample(n.Forward(q, in[2]), in[3])))
 		out := []*Node{net.Flatten(Gradient(loss, q.Params...))}
@@ -103,7 +106,9 @@ func (r *retraining) loss(t testing.TB, weights []float64) float64 {
 			w[k] = weights[i]
 		}
 		x, y := r.samples(batch)
-		out, err := r.step.Call(theta, state, x, y, w)
+		gates := make([]float32, max(1, len(p.Net.Gates))) // one that nobody reads, where there are none
+		train.DrawGates(p.Net.Gates, p.TrainSeed, s, gates)
+		out, err := r.step.Call(theta, state, x, y, w, wide(gates))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,6 +161,27 @@ func moving() *net.Network {
 	return n
 }
 
+// gated adds two branches that a step may skip: the network moving, running statistics included, and one without a norm.
+func gated() *net.Network {
+	n := moving()
+	n.Name, n.Gates = "gated", []float64{0.6, 0.5}
+	forward := n.Forward
+	n.Forward = func(p *net.Pass, x *Node) *Node {
+		y := forward(p, x)
+		flat := Reshape(x, x.Shape().Dimensions[0], -1)
+		side := Dot(Tanh(Dot(flat, p.Params[0]).Product()), p.Params[2]).Product()
+		if !p.Training {
+			return Add(MulScalar(y, 0.6), MulScalar(side, 0.5))
+		}
+		gate := func(k int) *Node { return Reshape(Slice(p.Gates, AxisElem(k))) }
+		for k, s := range p.NewState {
+			p.NewState[k] = Add(Mul(gate(0), s), Mul(OneMinus(gate(0)), p.State[k]))
+		}
+		return Add(Mul(gate(0), y), Mul(gate(1), side))
+	}
+	return n
+}
+
 var metaRecipe = train.Recipe{Epochs: 4, BatchSize: 8, LearningRate: 0.15, Momentum: 0.9, WeightDecay: 0.02, WarmupFraction: 0.1}
 
 // TestMetagradientAgainstRetraining compares with central differences of trainings in float64 with one weight changed.
@@ -176,6 +202,7 @@ func TestMetagradientAgainstRetraining(t *testing.T) {
 		{smooth(), src, 3, func(r *train.Recipe) { r.Momentum, r.WeightDecay, r.Schedule = 0, 0, train.Constant }},
 		{smooth(), src, 3, func(r *train.Recipe) { r.BatchSize, r.Epochs = 1000, 9 }},
 		{moving(), src, 1, func(*train.Recipe) {}},
+		{gated(), src, 2, func(*train.Recipe) {}},
 		{zoo, newBlobs(60, 12, 12, 3, 4), 10, func(r *train.Recipe) { r.LearningRate, r.Epochs = 0.02, 2 }},
 	} {
 		r := metaRecipe
@@ -212,7 +239,7 @@ func TestMetagradientAgainstRetraining(t *testing.T) {
 // TestMetagradientSameBits goes back with several bounds on memory and numbers of threads.
 func TestMetagradientSameBits(t *testing.T) {
 	src := newBlobs(80, 2, 3, 3, 7)
-	for _, n := range []*net.Network{smooth(), moving()} {
+	for _, n := range []*net.Network{smooth(), moving(), gated()} {
 		var first *Scores
 		messages := map[string]bool{}
 		for _, threads := range []int{1, 2} {

@@ -12,47 +12,62 @@ import (
 type architecture struct {
 	// describe adds the layers.
 	describe func(b *builder)
-	// denoiser says that the network maps images to images; the others are classifiers.
-	denoiser bool
+	// usual is what it is usually measured on.
+	usual setting
 	// about says in a few words what it is and where it is from.
 	about string
 }
+
+// setting is a size of images and a number of outputs.
+type setting struct {
+	input   [3]int
+	outputs int
+	// denoiser says that networks map images to images; the others are classifiers.
+	denoiser bool
+}
+
+var (
+	digits   = setting{[3]int{28, 28, 1}, 10, false}
+	cifar    = setting{[3]int{32, 32, 3}, 10, false}
+	imagenet = setting{[3]int{224, 224, 3}, 1000, false}
+	patches  = setting{[3]int{40, 40, 1}, 1, true} // that denoisers train on
+)
 
 // zoo maps the name of a network to what it is. It is a table that [Register] adds to; the lock is for that.
 var (
 	zooLock sync.RWMutex
 	zoo     = map[string]architecture{
-		"softmax": {softmax, false, "softmax regression"},
-		"mlp":     {mlp, false, "perceptron, 128 and 64 hidden units (Deng et al. 2024)"},
-		"cnn":     {cnn, false, "2 convolutions, 2 dense layers (PyTorch's MNIST example)"},
-		"lenet5":  {lenet5, false, "LeNet-5 with ReLU and max-pooling (LeCun et al. 1998)"},
-		"resnet9": {resnet9, false, "of data attribution studies (Park et al. 2023)"},
+		"softmax": {softmax, digits, "softmax regression"},
+		"mlp":     {mlp, digits, "perceptron, 128 and 64 hidden units (Deng et al. 2024)"},
+		"cnn":     {cnn, digits, "2 convolutions, 2 dense layers (PyTorch's MNIST example)"},
+		"lenet5":  {lenet5, digits, "LeNet-5 with ReLU and max-pooling (LeCun et al. 1998)"},
+		"resnet9": {resnet9, cifar, "of data attribution studies (Park et al. 2023)"},
 
-		"resnet20":  {cifarResNet(3, 1), false, "for CIFAR, option A (He et al. 2016)"},
-		"resnet32":  {cifarResNet(5, 1), false, "for CIFAR, option A (He et al. 2016)"},
-		"resnet44":  {cifarResNet(7, 1), false, "for CIFAR, option A (He et al. 2016)"},
-		"resnet56":  {cifarResNet(9, 1), false, "for CIFAR, option A (He et al. 2016)"},
-		"resnet110": {cifarResNet(18, 1), false, "for CIFAR, option A (He et al. 2016)"},
+		"resnet20":  {cifarResNet(3, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
+		"resnet32":  {cifarResNet(5, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
+		"resnet44":  {cifarResNet(7, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
+		"resnet56":  {cifarResNet(9, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
+		"resnet110": {cifarResNet(18, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
 
-		"resnet110-sd": {cifarResNet(18, 0.5), false, "resnet110, stochastic depth (Huang et al. 2016)"},
-		"resnet152-sd": {cifarResNet(25, 0.5), false, "for CIFAR and SVHN, stochastic depth (Huang et al. 2016)"},
+		"resnet110-sd": {cifarResNet(18, 0.5), cifar, "resnet110, stochastic depth (Huang et al. 2016)"},
+		"resnet152-sd": {cifarResNet(25, 0.5), cifar, "for CIFAR and SVHN, stochastic depth (Huang et al. 2016)"},
 
-		"resnet164": {preactivationResNet(18), false, "for CIFAR, pre-activation bottlenecks (He et al. 2016b)"},
-		"wrn-16-4":  {wideResNet(2, 4), false, "wide, for CIFAR (Zagoruyko and Komodakis 2016)"},
-		"wrn-28-10": {wideResNet(4, 10), false, "wide, for CIFAR (Zagoruyko and Komodakis 2016)"},
+		"resnet164": {preactivationResNet(18), cifar, "for CIFAR, pre-activation bottlenecks (He et al. 2016b)"},
+		"wrn-16-4":  {wideResNet(2, 4), cifar, "wide, for CIFAR (Zagoruyko and Komodakis 2016)"},
+		"wrn-28-10": {wideResNet(4, 10), cifar, "wide, for CIFAR (Zagoruyko and Komodakis 2016)"},
 
-		"vgg11-bn": {vgg([5]int{1, 1, 2, 2, 2}, vggChannels), false, "with batch norm (Simonyan and Zisserman 2015)"},
-		"vgg13-bn": {vgg([5]int{2, 2, 2, 2, 2}, vggChannels), false, "with batch norm (Simonyan and Zisserman 2015)"},
-		"vgg16-bn": {vgg([5]int{2, 2, 3, 3, 3}, vggChannels), false, "with batch norm (Simonyan and Zisserman 2015)"},
-		"vgg19-bn": {vgg([5]int{2, 2, 4, 4, 4}, vggChannels), false, "with batch norm (Simonyan and Zisserman 2015)"},
+		"vgg11-bn": {vgg([5]int{1, 1, 2, 2, 2}, vggChannels), cifar, "with batch norm (Simonyan and Zisserman 2015)"},
+		"vgg13-bn": {vgg([5]int{2, 2, 2, 2, 2}, vggChannels), cifar, "with batch norm (Simonyan and Zisserman 2015)"},
+		"vgg16-bn": {vgg([5]int{2, 2, 3, 3, 3}, vggChannels), cifar, "with batch norm (Simonyan and Zisserman 2015)"},
+		"vgg19-bn": {vgg([5]int{2, 2, 4, 4, 4}, vggChannels), cifar, "with batch norm (Simonyan and Zisserman 2015)"},
 
-		"densenet-bc-100-12": {denseNet(16, 12), false, "for CIFAR (Huang et al. 2017)"},
+		"densenet-bc-100-12": {denseNet(16, 12), cifar, "for CIFAR (Huang et al. 2017)"},
 
-		"resnet18": {imagenetResNet(64, []int{2, 2, 2, 2}, false), false, "for larger images (He et al. 2016)"},
-		"resnet34": {imagenetResNet(64, []int{3, 4, 6, 3}, false), false, "for larger images (He et al. 2016)"},
-		"resnet50": {imagenetResNet(64, []int{3, 4, 6, 3}, true), false, "for larger images, bottlenecks (He et al. 2016)"},
+		"resnet18": {imagenetResNet(64, []int{2, 2, 2, 2}, false), imagenet, "for larger images (He et al. 2016)"},
+		"resnet34": {imagenetResNet(64, []int{3, 4, 6, 3}, false), imagenet, "for larger images (He et al. 2016)"},
+		"resnet50": {imagenetResNet(64, []int{3, 4, 6, 3}, true), imagenet, "for larger images, bottlenecks (He et al. 2016)"},
 
-		"dncnn-s": {dncnnS, true, "denoises by its residual (Zhang et al. 2017)"},
+		"dncnn-s": {dncnnS, patches, "denoises by its residual (Zhang et al. 2017)"},
 	}
 )
 
@@ -78,7 +93,7 @@ func Classifiers() []string { return slices.DeleteFunc(Names(), IsDenoiser) }
 func IsDenoiser(name string) bool {
 	base, _, err := parse(name)
 	a, _ := lookup(base)
-	return err == nil && a.denoiser
+	return err == nil && a.usual.denoiser
 }
 
 // About says in a few words what the network of a name is and where it is from; nothing for a name that New does not know.
@@ -89,6 +104,14 @@ func About(name string) string {
 	}
 	a, _ := lookup(base)
 	return a.about
+}
+
+// Usual returns the height, width and channels of the images, and the number of outputs, that the network of a known name
+// is usually measured with.
+func Usual(name string) (input [3]int, outputs int) {
+	base, _, _ := parse(name)
+	a, _ := lookup(base)
+	return a.usual.input, a.usual.outputs
 }
 
 // Check returns an error if New does not know the name, or a classifier is asked for and it is none.
@@ -121,7 +144,7 @@ func New(name string, input [3]int, outputs int) (*Network, error) {
 		return nil, fmt.Errorf("network %s: %w", name, err)
 	}
 	want := []int{outputs}
-	if a.denoiser {
+	if a.usual.denoiser {
 		want = []int{input[0], input[1], outputs}
 	}
 	if !slices.Equal(n.Outputs, want) {

@@ -70,7 +70,8 @@ func (e *DivergedError) Error() string {
 }
 
 // StepGraph builds one update, for those who compile it by themselves. Inputs: theta [P], momentum [P], x [batch, height, width, channels], y [batch, ...], the
-// scalars learning rate, momentum factor and weight decay, and for a network with state the state [S].
+// scalars learning rate, momentum factor and weight decay, for a network with state the state [S], and for one with gates
+// those of the step (see [DrawGates]).
 // Outputs: theta', momentum', the mean loss before the update, and the new state where there is one.
 func (e *Engine) StepGraph(in []*Node) []*Node {
 	out, _ := e.update(in, meanLoss)
@@ -94,6 +95,9 @@ func (e *Engine) update(in []*Node, join func(losses *Node) *Node) (out []*Node,
 	if e.net.StateSize() > 0 {
 		pass.State = net.Unflatten(in[7], e.net.State)
 		pass.NewState = make([]*Node, len(pass.State))
+	}
+	if len(e.net.Gates) > 0 {
+		pass.Gates = in[len(in)-1]
 	}
 	outputs = e.net.Forward(pass, x)
 	loss := join(e.loss.PerSample(outputs, y))

@@ -22,6 +22,7 @@ type round struct {
 	batch                  *Batch
 	theta, momentum, state *tensors.Tensor
 	rate, mu, decay        *tensors.Tensor
+	gates                  *tensors.Tensor // of the step; nil for a network without
 	// weightOf holds the weights of the samples by position in the source, and weights those of the batch, in a weighted
 	// training; else both are nil.
 	weightOf []float32
@@ -43,13 +44,17 @@ func (e *Engine) newRound(src dataset.Source, idx []int, r Recipe, seed uint64) 
 		return nil, err
 	}
 	size := min(r.BatchSize, len(idx))
-	return &round{
+	run := &round{
 		engine: e, recipe: r, seed: seed, order: order, steps: r.Steps(len(idx)),
 		positions: make([]int, size), epochs: make([]uint64, size), batch: NewBatch(src, size),
 		rate:  tensors.FromScalar(float32(0)),
 		mu:    tensors.FromScalar(float32(r.Momentum)),
 		decay: tensors.FromScalar(float32(r.WeightDecay)),
-	}, nil
+	}
+	if gates := len(e.net.Gates); gates > 0 {
+		run.gates = tensors.FromFlatDataAndDimensions(make([]float32, gates), gates)
+	}
+	return run, nil
 }
 
 // load puts the training where p stands. The vectors are copied.
@@ -62,11 +67,14 @@ func (r *round) load(p point) {
 	}
 }
 
-// fill loads the samples of step t into the batch.
+// fill loads the samples of step t into the batch, and its gates.
 func (r *round) fill(t int) error {
 	r.order.Batch(t, r.positions)
 	for k := range r.epochs {
 		r.epochs[k] = r.order.Epoch(t*len(r.positions) + k)
+	}
+	if err := r.drawGates(t); err != nil {
+		return err
 	}
 	return r.batch.FillEpochs(r.positions, r.seed, r.epochs)
 }
@@ -92,7 +100,7 @@ func (r *round) step(t int) (float64, error) {
 	if r.state != nil {
 		args = append(args, r.state)
 	}
-	for _, k := range []int{0, 1, 7} {
+	for _, k := range []int{0, 1, 7} { // theta, momentum, state
 		if k < len(args) {
 			donated, err := DonateTensorBuffer(args[k].(*tensors.Tensor), r.engine.backend, 0)
 			if err != nil {
@@ -100,6 +108,9 @@ func (r *round) step(t int) (float64, error) {
 			}
 			args[k] = donated
 		}
+	}
+	if r.gates != nil {
+		args = append(args, r.gates)
 	}
 	exec, stateful := r.engine.step, r.state != nil
 	if r.watch != nil {
@@ -178,8 +189,10 @@ func (r *round) close() {
 	for _, t := range []*tensors.Tensor{r.rate, r.mu, r.decay} {
 		_ = t.FinalizeAll()
 	}
-	if r.weights != nil {
-		_ = r.weights.FinalizeAll()
+	for _, t := range []*tensors.Tensor{r.weights, r.gates} {
+		if t != nil {
+			_ = t.FinalizeAll()
+		}
 	}
 	_ = r.batch.Close()
 }

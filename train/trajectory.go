@@ -36,6 +36,8 @@ type Moment struct {
 	// Batch holds the samples of the step, Positions their positions in the source.
 	Batch     *Batch
 	Positions []int
+	// Gates [len(Network.Gates)] are the gates of the step; nil for a network without.
+	Gates *tensors.Tensor
 }
 
 // walk is one stretch of steps that was carried out: the ends of its segments, bounds[0] < ... < bounds[C], where the
@@ -165,7 +167,7 @@ func (t *Trajectory) visit(ctx context.Context, moments []point, visit func(Mome
 		}
 		if err := visit(Moment{
 			Step: p.step, Rate: t.round.recipe.Rate(p.step, t.round.steps), Theta: p.theta, State: p.state,
-			Batch: t.round.batch, Positions: t.round.positions,
+			Batch: t.round.batch, Positions: t.round.positions, Gates: t.round.gates,
 		}); err != nil {
 			return err
 		}
