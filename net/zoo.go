@@ -38,36 +38,36 @@ var (
 	zooLock sync.RWMutex
 	zoo     = map[string]architecture{
 		"softmax": {softmax, digits, "softmax regression"},
-		"mlp":     {mlp, digits, "perceptron, 128 and 64 hidden units (Deng et al. 2024)"},
-		"cnn":     {cnn, digits, "2 convolutions, 2 dense layers (PyTorch's MNIST example)"},
-		"lenet5":  {lenet5, digits, "LeNet-5 with ReLU and max-pooling (LeCun et al. 1998)"},
-		"resnet9": {resnet9, cifar, "of data attribution studies (Park et al. 2023)"},
+		"mlp":     {mlp, digits, "perceptron of dattri (Deng et al. 2024)"},
+		"cnn":     {cnn, digits, "network of PyTorch's MNIST example"},
+		"lenet5":  {lenet5, digits, "LeNet-5 with ReLU (LeCun et al. 1998)"},
+		"resnet9": {resnet9, cifar, "ResNet of TRAK (Park et al. 2023)"},
 
-		"resnet20":  {cifarResNet(3, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
-		"resnet32":  {cifarResNet(5, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
-		"resnet44":  {cifarResNet(7, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
-		"resnet56":  {cifarResNet(9, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
-		"resnet110": {cifarResNet(18, 1), cifar, "for CIFAR, option A (He et al. 2016)"},
+		"resnet20":  {cifarResNet(3, 1), cifar, "ResNet for CIFAR (He et al. 2016)"},
+		"resnet32":  {cifarResNet(5, 1), cifar, "ResNet for CIFAR (He et al. 2016)"},
+		"resnet44":  {cifarResNet(7, 1), cifar, "ResNet for CIFAR (He et al. 2016)"},
+		"resnet56":  {cifarResNet(9, 1), cifar, "ResNet for CIFAR (He et al. 2016)"},
+		"resnet110": {cifarResNet(18, 1), cifar, "ResNet for CIFAR (He et al. 2016)"},
 
-		"resnet110-sd": {cifarResNet(18, 0.5), cifar, "resnet110, stochastic depth (Huang et al. 2016)"},
-		"resnet152-sd": {cifarResNet(25, 0.5), cifar, "for CIFAR and SVHN, stochastic depth (Huang et al. 2016)"},
+		"resnet110-sd": {cifarResNet(18, 0.5), cifar, "ResNet, stochastic depth (Huang et al. 2016)"},
+		"resnet152-sd": {cifarResNet(25, 0.5), cifar, "ResNet, stochastic depth (Huang et al. 2016)"},
 
-		"resnet164": {preactivationResNet(18), cifar, "for CIFAR, pre-activation bottlenecks (He et al. 2016b)"},
-		"wrn-16-4":  {wideResNet(2, 4), cifar, "wide, for CIFAR (Zagoruyko and Komodakis 2016)"},
-		"wrn-28-10": {wideResNet(4, 10), cifar, "wide, for CIFAR (Zagoruyko and Komodakis 2016)"},
+		"resnet164": {preactivationResNet(18), cifar, "ResNet, pre-activation (He et al. 2016b)"},
+		"wrn-16-4":  {wideResNet(2, 4), cifar, "wide ResNet (Zagoruyko and Komodakis 2016)"},
+		"wrn-28-10": {wideResNet(4, 10), cifar, "wide ResNet (Zagoruyko and Komodakis 2016)"},
 
-		"vgg11-bn": {vgg([5]int{1, 1, 2, 2, 2}, vggChannels), cifar, "with batch norm (Simonyan and Zisserman 2015)"},
-		"vgg13-bn": {vgg([5]int{2, 2, 2, 2, 2}, vggChannels), cifar, "with batch norm (Simonyan and Zisserman 2015)"},
-		"vgg16-bn": {vgg([5]int{2, 2, 3, 3, 3}, vggChannels), cifar, "with batch norm (Simonyan and Zisserman 2015)"},
-		"vgg19-bn": {vgg([5]int{2, 2, 4, 4, 4}, vggChannels), cifar, "with batch norm (Simonyan and Zisserman 2015)"},
+		"vgg11-bn": {vgg([5]int{1, 1, 2, 2, 2}, vggChannels), cifar, "VGG, batch norm (Simonyan and Zisserman 2015)"},
+		"vgg13-bn": {vgg([5]int{2, 2, 2, 2, 2}, vggChannels), cifar, "VGG, batch norm (Simonyan and Zisserman 2015)"},
+		"vgg16-bn": {vgg([5]int{2, 2, 3, 3, 3}, vggChannels), cifar, "VGG, batch norm (Simonyan and Zisserman 2015)"},
+		"vgg19-bn": {vgg([5]int{2, 2, 4, 4, 4}, vggChannels), cifar, "VGG, batch norm (Simonyan and Zisserman 2015)"},
 
-		"densenet-bc-100-12": {denseNet(16, 12), cifar, "for CIFAR (Huang et al. 2017)"},
+		"densenet-bc-100-12": {denseNet(16, 12), cifar, "DenseNet-BC (Huang et al. 2017)"},
 
-		"resnet18": {imagenetResNet(64, []int{2, 2, 2, 2}, false), imagenet, "for larger images (He et al. 2016)"},
-		"resnet34": {imagenetResNet(64, []int{3, 4, 6, 3}, false), imagenet, "for larger images (He et al. 2016)"},
-		"resnet50": {imagenetResNet(64, []int{3, 4, 6, 3}, true), imagenet, "for larger images, bottlenecks (He et al. 2016)"},
+		"resnet18": {imagenetResNet(64, []int{2, 2, 2, 2}, false), imagenet, "ResNet (He et al. 2016)"},
+		"resnet34": {imagenetResNet(64, []int{3, 4, 6, 3}, false), imagenet, "ResNet (He et al. 2016)"},
+		"resnet50": {imagenetResNet(64, []int{3, 4, 6, 3}, true), imagenet, "ResNet, bottlenecks (He et al. 2016)"},
 
-		"dncnn-s": {dncnnS, patches, "denoises by its residual (Zhang et al. 2017)"},
+		"dncnn-s": {dncnnS, patches, "residual denoiser (Zhang et al. 2017)"},
 	}
 )
 

@@ -228,7 +228,7 @@ func TestSurvivalProbabilities(t *testing.T) {
 
 func TestAboutEveryNetwork(t *testing.T) {
 	for _, name := range Names() {
-		if about := About(name + "+gelu"); about == "" || len(about) > 60 || strings.HasSuffix(about, ".") {
+		if about := About(name + "+gelu"); about == "" || len(about) > 48 || strings.HasSuffix(about, ".") {
 			t.Errorf("%s is about %q", name, about)
 		}
 		if IsDenoiser(name) == slices.Contains(Classifiers(), name) {

@@ -41,7 +41,7 @@ func newBenchCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringSliceVar(&o.nets, "net", []string{"cnn"}, "networks: "+strings.Join(net.Names(), ", "))
+	f.StringSliceVar(&o.nets, "net", []string{"cnn"}, "networks, such as cnn, resnet20; datadropout nets lists them")
 	f.StringSliceVar(&o.phases, "phase", []string{"forward", "step", "score"}, "phases: "+strings.Join(bench.Phases, ", "))
 	f.IntVar(&o.batch, "batch", 128, "samples a run")
 	f.IntVar(&o.threads, "threads", 0, "processors to use; 0: all")

@@ -48,7 +48,7 @@ func (s *settings) addDataFlags(f *pflag.FlagSet) {
 
 func (s *settings) addTrainingFlags(f *pflag.FlagSet) {
 	c := &s.config
-	f.StringVar(&c.Net, "net", c.Net, "network: "+strings.Join(net.Classifiers(), ", ")+"; with -smooth: gelu and average pooling")
+	f.StringVar(&c.Net, "net", c.Net, "network, such as softmax, cnn, lenet5, resnet20; datadropout nets lists them; with -smooth: gelu and average pooling")
 	f.StringVar(&s.activation, "activation", "", "its activation functions: "+strings.Join(net.Activations(), ", ")+" (default relu)")
 	f.StringVar(&s.pooling, "pool", "", "its pooling: "+strings.Join(net.Poolings(), ", ")+" (default max)")
 	f.StringVar(&s.recipe, "recipe", "", "settings of training by name, which the flags below change: "+recipeNames)
