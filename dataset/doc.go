@@ -1,5 +1,5 @@
 // Package dataset holds what networks are trained and judged on: labeled images in memory, the readers that fill them, the
-// procedural set that needs no files, splits, planted label noise for experiments, and content hashes.
+// procedural set that needs no files, splits, planted label noise for experiments, augmentation, and content hashes.
 //
 // Training and scoring see a data set only as a [Source]. [Images] is the Source for classification. A way through the
 // package, from files to a ready training set:
@@ -13,7 +13,7 @@
 // # Randomness
 //
 // Everything random is a pure function of a seed: the same bits on every run, whatever the number of threads. A purpose
-// (splitting, noise, drawing a shape) and an index have a stream of their own: a PCG-DXSM generator of math/rand/v2 whose
+// (splitting, noise, drawing a shape, augmenting) and an index have a stream of their own: a PCG-DXSM generator of math/rand/v2 whose
 // two words of state come from the seed, the purpose and the index through SplitMix64 (Steele, Lea and Flood, "Fast
 // splittable pseudorandom number generators", OOPSLA 2014). So streams of neighboring seeds are unrelated, and drawing more
 // of one thing doesn't shift another.

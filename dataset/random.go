@@ -11,6 +11,7 @@ const (
 	purposeNoise
 	purposeShapeLabels
 	purposeShape
+	purposeAugment
 )
 
 // stream returns the generator of one purpose and index under a seed; see the package comment.
