@@ -27,7 +27,13 @@ import (
 //	a_theta += (Hess + wd I) b
 //	a_m = mu b
 //
-// Losses and their derivatives are those of training, so batch norm takes the statistics of the batch, and the running
+// and over those with Nesterov's momentum, theta' = theta - lr (g + wd theta + mu m'),
+//
+//	c = a_m - lr mu a_theta
+//	b = c - lr a_theta
+//	a_m = mu c
+//
+// and the rest as before. Losses and their derivatives are those of training, so batch norm takes the statistics of the batch, and the running
 // ones that they move are a part of what training ends with: their adjoint a_state starts from the derivative of L_val,
 // and <a_state, state'(theta, state)> joins <b, grad L_batch(theta)> in what is differentiated.
 //
@@ -138,7 +144,7 @@ func newSweep(ctx context.Context, p *Problem, count *counter) (*sweep, error) {
 	s := &sweep{
 		problem: p, count: count,
 		theta: empty(p.Net.Size()), aTheta: matrix(targets), aMomentum: empty(folds, p.Net.Size()),
-		rate: tensors.FromScalar(float32(0)), mu: tensors.FromScalar(float32(p.Recipe.Momentum)), decay: tensors.FromScalar(float32(p.Recipe.WeightDecay)),
+		rate: tensors.FromScalar(float32(0)), mu: p.Recipe.MomentumFactor(), decay: tensors.FromScalar(float32(p.Recipe.WeightDecay)),
 		delta: make([][]float64, folds), place: make(map[int]int, len(p.Train)),
 	}
 	for k := range s.delta {
@@ -203,6 +209,11 @@ func (s *sweep) close() {
 func (s *sweep) graph(in []*Node) []*Node {
 	n := s.problem.Net
 	aTheta, aMomentum, theta, x, y, rate, mu, decay := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]
+	nesterov := mu.Rank() == 1
+	mu = Reshape(mu)
+	if nesterov {
+		aMomentum = Sub(aMomentum, Mul(Mul(rate, mu), aTheta))
+	}
 	b := Sub(aMomentum, Mul(rate, aTheta))
 	pass := &net.Pass{Params: net.Unflatten(theta, n.Params), Training: true}
 	if n.StateSize() > 0 {
@@ -232,7 +243,10 @@ func (s *sweep) graph(in []*Node) []*Node {
 			states = append(states, net.Flatten(g[params:]))
 		}
 	}
-	out := []*Node{Add(Add(aTheta, stack(gradients)), Mul(decay, b)), Mul(mu, b), stack(changed)}
+	if !nesterov {
+		aMomentum = b
+	}
+	out := []*Node{Add(Add(aTheta, stack(gradients)), Mul(decay, b)), Mul(mu, aMomentum), stack(changed)}
 	if n.StateSize() > 0 {
 		out = append(out, stack(states))
 	}

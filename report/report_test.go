@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -114,6 +115,7 @@ func TestSettingsReadBack(t *testing.T) {
 	dir := t.TempDir()
 	o := outcome(t)
 	o.Config.Recipe.Epochs, o.Config.Influence.Damping = 17, 0.25
+	o.Config.Recipe.Milestones, o.Config.Recipe.Augmentation = []float64{0.5, 12}, dataset.Augmentation{Crop: 4, Flip: true}
 	if err := WriteSettings(dir, o.Config, o.Data); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func TestSettingsReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Config != o.Config || s.DataHash != o.Data.Hash {
+	if !reflect.DeepEqual(s.Config, o.Config) || s.DataHash != o.Data.Hash {
 		t.Errorf("read back %+v, want %+v", s.Config, o.Config)
 	}
 }

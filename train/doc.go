@@ -6,6 +6,10 @@
 //	m'     = mu m + grad L(theta) + wd theta
 //	theta' = theta - lr_t m'
 //
+// or with Nesterov's momentum (Sutskever et al., ICML 2013, written for the point that the gradient is taken at)
+//
+//	theta' = theta - lr_t (grad L(theta) + wd theta + mu m')
+//
 // which minimizes the mean loss plus (wd/2) |theta|^2 (the L2 form of weight decay, not the decoupled one). Parameters
 // and momentum stay on the device between steps, as flat vectors in the order of [net.Network.Params].
 //

@@ -71,7 +71,8 @@ func (e *DivergedError) Error() string {
 
 // StepGraph builds one update, for those who compile it by themselves. Inputs: theta [P], momentum [P], x [batch, height, width, channels], y [batch, ...], the
 // scalars learning rate, momentum factor and weight decay, for a network with state the state [S], and for one with gates
-// those of the step (see [DrawGates]).
+// those of the step (see [DrawGates]). A momentum factor of shape [1] asks for Nesterov's momentum: it is another graph,
+// compiled when it is first needed.
 // Outputs: theta', momentum', the mean loss before the update, and the new state where there is one.
 func (e *Engine) StepGraph(in []*Node) []*Node {
 	out, _ := e.update(in, meanLoss)
@@ -103,8 +104,14 @@ func (e *Engine) update(in []*Node, join func(losses *Node) *Node) (out []*Node,
 	loss := join(e.loss.PerSample(outputs, y))
 	// With respect to the tensors, not to the flat vector: cutting it up has no part in the derivative.
 	gradient := net.Flatten(Gradient(loss, pass.Params...))
+	nesterov := mu.Rank() == 1
+	mu = Reshape(mu)
 	momentum = Add(Add(Mul(mu, momentum), gradient), Mul(decay, theta))
-	out = []*Node{Sub(theta, Mul(rate, momentum)), momentum, loss}
+	direction := momentum
+	if nesterov {
+		direction = Add(Add(gradient, Mul(decay, theta)), Mul(mu, momentum))
+	}
+	out = []*Node{Sub(theta, Mul(rate, direction)), momentum, loss}
 	if e.net.StateSize() > 0 {
 		out = append(out, net.Flatten(pass.NewState))
 	}

@@ -18,6 +18,7 @@ func TestTrainFollowsTheEquations(t *testing.T) {
 	for name, change := range map[string]func(*Recipe){
 		"as it is":        func(*Recipe) {},
 		"no momentum":     func(r *Recipe) { r.Momentum = 0 },
+		"Nesterov":        func(r *Recipe) { r.Nesterov = true },
 		"step schedule":   func(r *Recipe) { r.Schedule, r.StepEvery = Step, 1 },
 		"one large batch": func(r *Recipe) { r.BatchSize, r.Epochs = 1000, 20 },
 	} {
@@ -56,7 +57,11 @@ func TestTrainFollowsTheEquations(t *testing.T) {
 			}
 			for j := range g {
 				momentum[j] = r.Momentum*momentum[j] + g[j] + r.WeightDecay*want.theta[j]
-				want.theta[j] -= r.Rate(s, steps) * momentum[j]
+				direction := momentum[j]
+				if r.Nesterov {
+					direction = g[j] + r.WeightDecay*want.theta[j] + r.Momentum*momentum[j]
+				}
+				want.theta[j] -= r.Rate(s, steps) * direction
 			}
 		}
 		if len(losses) != steps {

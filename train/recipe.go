@@ -3,6 +3,12 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/datadropout/datadropout/dataset"
 )
 
 // Recipe is how a round trains. Both rounds and all arms of a comparison share one.
@@ -17,27 +23,22 @@ type Recipe struct {
 	Momentum float64 `yaml:"momentum" json:"momentum"`
 	// WeightDecay is the factor wd of the L2 term (wd/2) |theta|^2, at least 0.
 	WeightDecay float64 `yaml:"weight_decay" json:"weight_decay"`
-	// Schedule is "cosine", "step" or "constant"; see [Recipe.Rate]. Empty means cosine.
+	// Nesterov takes the momentum of Nesterov in place of the classical one; see the package comment.
+	Nesterov bool `yaml:"nesterov,omitempty" json:"nesterov,omitempty"`
+	// Schedule is "cosine", "linear", "step", "milestones" or "constant"; see [Recipe.Rate]. Empty means cosine.
 	Schedule string `yaml:"schedule" json:"schedule"`
 	// WarmupFraction is the share of the steps, in [0, 1), over which the learning rate rises linearly.
 	WarmupFraction float64 `yaml:"warmup_fraction" json:"warmup_fraction"`
 	// StepEvery is the number of epochs between two drops of the step schedule. 0 means a third of the epochs.
 	StepEvery int `yaml:"step_every,omitempty" json:"step_every,omitempty"`
-	// StepFactor in (0, 1] multiplies the learning rate at each drop. 0 means 0.1.
+	// StepFactor in (0, 1] multiplies the learning rate at each drop of the step schedule and at each milestone. 0 means 0.1.
 	StepFactor float64 `yaml:"step_factor,omitempty" json:"step_factor,omitempty"`
-}
-
-// Recipes are settings by name. "default" is for any network. "smooth" is for training whose outcome is a smooth function of
-// the weights of its samples, as the metagradient needs it (Ilyas and Engstrom 2025 call it metasmooth): large batches and
-// small steps, for networks with smooth activations and average pooling. Batch and rate were chosen on cnn-smooth, 5,000 images of
-// Fashion-MNIST with a fifth of wrong labels, a draw of its own: docs/evidence.md has the settings that were tried.
-var Recipes = map[string]Recipe{
-	"default": {
-		Epochs: 10, BatchSize: 64, LearningRate: 0.02, Momentum: 0.9, WeightDecay: 5e-4, Schedule: Cosine, WarmupFraction: 0.1,
-	},
-	"smooth": {
-		Epochs: 10, BatchSize: 250, LearningRate: 0.0025, Momentum: 0.9, WeightDecay: 5e-4, Schedule: Cosine, WarmupFraction: 0.1,
-	},
+	// Milestones are where the learning rate drops in the milestones schedule, in ascending order: below 1 as shares of the
+	// whole training, from 1 on in epochs.
+	Milestones []float64 `yaml:"milestones,omitempty,flow" json:"milestones,omitempty"`
+	// Augmentation varies the samples that a training step sees, which the source must allow: see [dataset.Augmented].
+	// Evaluation and scoring see them plain.
+	Augmentation dataset.Augmentation `yaml:"augmentation,omitempty" json:"augmentation,omitzero"`
 }
 
 // Validate reports the first setting that is out of range.
@@ -52,6 +53,8 @@ func (r Recipe) Validate() error {
 		return fmt.Errorf("the learning rate must be above 0, got %v", r.LearningRate)
 	case !finite(r.Momentum) || r.Momentum < 0 || r.Momentum >= 1:
 		return fmt.Errorf("the momentum must lie in [0, 1), got %v", r.Momentum)
+	case r.Nesterov && r.Momentum == 0:
+		return fmt.Errorf("the momentum of Nesterov needs a momentum above 0")
 	case !finite(r.WeightDecay) || r.WeightDecay < 0:
 		return fmt.Errorf("the weight decay must not be negative, got %v", r.WeightDecay)
 	case !finite(r.WarmupFraction) || r.WarmupFraction < 0 || r.WarmupFraction >= 1:
@@ -61,15 +64,51 @@ func (r Recipe) Validate() error {
 	case !finite(r.StepFactor) || r.StepFactor < 0 || r.StepFactor > 1:
 		return fmt.Errorf("the step factor must lie in (0, 1], got %v", r.StepFactor)
 	}
-	switch r.Schedule {
-	case "", Cosine, Step, Constant:
-		return nil
+	if !slices.Contains(Schedules, r.Schedule) && r.Schedule != "" {
+		return fmt.Errorf("unknown schedule %q; known: %s", r.Schedule, strings.Join(Schedules, ", "))
 	}
-	return fmt.Errorf("unknown schedule %q; known: %s, %s, %s", r.Schedule, Cosine, Step, Constant)
+	if err := r.validateMilestones(); err != nil {
+		return err
+	}
+	return r.Augmentation.Validate()
+}
+
+func (r Recipe) validateMilestones() error {
+	if r.Schedule == Milestones && len(r.Milestones) == 0 {
+		return fmt.Errorf("the schedule %s needs milestones", Milestones)
+	}
+	last := 0.0
+	for _, m := range r.Milestones {
+		switch at := r.share(m); {
+		case !(m > 0) || at >= 1: // NaN is not above 0
+			return fmt.Errorf("a milestone must lie within the training, (0, 1) as a share or [1, %d) in epochs, got %v", r.Epochs, m)
+		case at <= last:
+			return fmt.Errorf("milestones must ascend, %v comes too late", m)
+		default:
+			last = at
+		}
+	}
+	return nil
+}
+
+// share returns a milestone as a share of the training.
+func (r Recipe) share(milestone float64) float64 {
+	if milestone < 1 {
+		return milestone
+	}
+	return milestone / float64(r.Epochs)
 }
 
 // Steps returns the number of steps for n training samples: Epochs*n/BatchSize rounded down, at least 1, with the batch
 // size that n samples allow.
 func (r Recipe) Steps(n int) int {
 	return max(1, r.Epochs*n/max(1, min(r.BatchSize, n)))
+}
+
+// MomentumFactor returns the momentum factor as [Engine.StepGraph] takes it: a scalar, or [1] for Nesterov's momentum.
+func (r Recipe) MomentumFactor() *tensors.Tensor {
+	if r.Nesterov {
+		return tensors.FromFlatDataAndDimensions([]float32{float32(r.Momentum)}, 1)
+	}
+	return tensors.FromScalar(float32(r.Momentum))
 }

@@ -26,6 +26,16 @@ func TestRate(t *testing.T) {
 		{"step once", Recipe{LearningRate: 0.3, Schedule: Step, Epochs: 6, StepEvery: 2, StepFactor: 0.5}, 20, 60, 0.15, ""},
 		{"step twice", Recipe{LearningRate: 0.3, Schedule: Step, Epochs: 6, StepEvery: 2, StepFactor: 0.5}, 59, 60, 0.075, ""},
 		{"step defaults", Recipe{LearningRate: 0.3, Schedule: Step, Epochs: 9}, 30, 90, 0.03, "a third of the epochs, a tenth"},
+		{"linear starts at the top", Recipe{LearningRate: 0.3, Schedule: Linear}, 0, 10, 0.3, ""},
+		{"linear ends a step above 0", Recipe{LearningRate: 0.3, Schedule: Linear}, 9, 10, 0.03, ""},
+		{"linear after warmup", Recipe{LearningRate: 0.3, Schedule: Linear, WarmupFraction: 0.2}, 6, 10, 0.15, "half of the 8 steps left"},
+		{"before a milestone", Recipe{LearningRate: 0.3, Schedule: Milestones, Epochs: 6, Milestones: []float64{0.5, 0.75}}, 29, 60, 0.3, ""},
+		{"at a milestone", Recipe{LearningRate: 0.3, Schedule: Milestones, Epochs: 6, Milestones: []float64{0.5, 0.75}}, 30, 60, 0.03, "a tenth by default"},
+		{"two milestones", Recipe{LearningRate: 0.3, Schedule: Milestones, Epochs: 6, Milestones: []float64{0.5, 0.75}, StepFactor: 0.5}, 45, 60, 0.075, ""},
+		{"before a milestone in epochs", Recipe{LearningRate: 0.3, Schedule: Milestones, Epochs: 200, Milestones: []float64{60, 120}, StepFactor: 0.2}, 599, 2000, 0.3, ""},
+		{"at a milestone in epochs", Recipe{LearningRate: 0.3, Schedule: Milestones, Epochs: 200, Milestones: []float64{60, 120}, StepFactor: 0.2}, 600, 2000, 0.06, ""},
+		{"no milestone within warmup", Recipe{LearningRate: 0.3, Schedule: Milestones, Epochs: 6, Milestones: []float64{0.05}, WarmupFraction: 0.2}, 5, 60, 0.3 * 6 / 13, "W = 12"},
+		{"the first milestone of one epoch", Recipe{LearningRate: 0.3, Schedule: Milestones, Epochs: 3, Milestones: []float64{1}}, 33, 100, 0.3, "a third of 100 is not reached"},
 	} {
 		if got := test.recipe.Rate(test.t, test.T); math.Abs(got-test.want) > 1e-15 {
 			t.Errorf("%s: %v, want %v %s", test.name, got, test.want, test.comment)
@@ -62,7 +72,14 @@ func TestRecipeValidate(t *testing.T) {
 		{"warmup", func(r *Recipe) { r.WarmupFraction = 1 }},
 		{"schedule", func(r *Recipe) { r.StepEvery = -1 }},
 		{"step factor", func(r *Recipe) { r.StepFactor = 2 }},
-		{"known: cosine, step, constant", func(r *Recipe) { r.Schedule = "linear" }},
+		{"Nesterov", func(r *Recipe) { r.Nesterov = true }},
+		{"needs milestones", func(r *Recipe) { r.Schedule = Milestones }},
+		{"milestone", func(r *Recipe) { r.Milestones = []float64{0} }},
+		{"milestone", func(r *Recipe) { r.Milestones = []float64{math.NaN()} }},
+		{"within the training", func(r *Recipe) { r.Milestones = []float64{2}; r.Epochs = 2 }},
+		{"ascend", func(r *Recipe) { r.Milestones = []float64{2, 0.1}; r.Epochs = 10 }},
+		{"crop", func(r *Recipe) { r.Augmentation.Crop = -1 }},
+		{"known: cosine, linear, step, milestones, constant", func(r *Recipe) { r.Schedule = "exponential" }},
 	} {
 		r := good
 		test.change(&r)

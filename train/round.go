@@ -43,12 +43,18 @@ func (e *Engine) newRound(src dataset.Source, idx []int, r Recipe, seed uint64) 
 	if err != nil {
 		return nil, err
 	}
+	if !r.Augmentation.IsZero() {
+		// Positions stay what they are, so whoever trains, replays or evaluates speaks of the same samples.
+		if src, err = dataset.Augmented(src, r.Augmentation); err != nil {
+			return nil, err
+		}
+	}
 	size := min(r.BatchSize, len(idx))
 	run := &round{
 		engine: e, recipe: r, seed: seed, order: order, steps: r.Steps(len(idx)),
 		positions: make([]int, size), epochs: make([]uint64, size), batch: NewBatch(src, size),
 		rate:  tensors.FromScalar(float32(0)),
-		mu:    tensors.FromScalar(float32(r.Momentum)),
+		mu:    r.MomentumFactor(),
 		decay: tensors.FromScalar(float32(r.WeightDecay)),
 	}
 	if gates := len(e.net.Gates); gates > 0 {
