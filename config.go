@@ -2,7 +2,6 @@ package datadropout
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -101,7 +100,7 @@ func (c *Config) Validate() error {
 	case c.InfluenceNet != "" && net.Check(c.InfluenceNet, true) != nil:
 		return &UsageError{Err: net.Check(c.InfluenceNet, true)}
 	case c.InfluenceRecipe != "" && train.Recipes[c.InfluenceRecipe].Epochs == 0:
-		return usagef("unknown influence recipe %q; known: %s", c.InfluenceRecipe, strings.Join(slices.Sorted(maps.Keys(train.Recipes)), ", "))
+		return usagef("unknown influence recipe %q; known: %s", c.InfluenceRecipe, strings.Join(train.RecipeNames(), ", "))
 	case c.Seeds < 1:
 		return usagef("seeds must be at least 1, got %d", c.Seeds)
 	case c.InfluenceSeeds < 1:

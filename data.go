@@ -8,6 +8,7 @@ import (
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/fetch"
+	"github.com/datadropout/datadropout/train"
 )
 
 // proceduralSet is the built-in data set, drawn by code.
@@ -68,6 +69,12 @@ func LoadData(c *Config) (*Data, error) {
 		}
 	}
 	d.Images.Mean, d.Images.Std = d.Images.ChannelStats(split.Train)
+	// An augmentation that does not fit the images is found before anything is trained.
+	for _, recipe := range []train.Recipe{c.Recipe, train.Recipes[c.InfluenceRecipe]} {
+		if _, err := dataset.Augmented(d.Images, recipe.Augmentation); err != nil {
+			return nil, &UsageError{Err: err}
+		}
+	}
 	c.Train, c.Score, c.Tune, c.Test = len(split.Train), len(split.Score), len(split.Tune), len(split.Test)
 	return d, nil
 }

@@ -55,11 +55,16 @@ func WriteSettings(dir string, c datadropout.Config, d *datadropout.Data) error 
 // ReadSettings reads a config.yaml. Settings that the file leaves out have their defaults; a key that is no setting is
 // an error that names it.
 func ReadSettings(path string) (*Settings, error) {
+	return ReadSettingsOver(path, datadropout.DefaultConfig())
+}
+
+// ReadSettingsOver is ReadSettings with other defaults, such as those of a recipe.
+func ReadSettingsOver(path string, defaults datadropout.Config) (*Settings, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Settings{Config: datadropout.DefaultConfig()}
+	s := &Settings{Config: defaults}
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
 	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) {

@@ -74,7 +74,10 @@ func (r Recipe) Validate() error {
 }
 
 func (r Recipe) validateMilestones() error {
-	if r.Schedule == Milestones && len(r.Milestones) == 0 {
+	switch {
+	case r.Schedule != Milestones: // those of a recipe whose schedule was changed play no part
+		return nil
+	case len(r.Milestones) == 0:
 		return fmt.Errorf("the schedule %s needs milestones", Milestones)
 	}
 	last := 0.0

@@ -79,7 +79,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 func (o *runOptions) readConfig(f *pflag.FlagSet) error {
 	if o.file == "" && o.resume && o.out != "" {
 		if own := filepath.Join(o.out, report.ConfigFile); exists(own) {
-			o.file = own
+			o.file, o.resumed = own, true
 		}
 	}
 	return o.read(f)

@@ -136,6 +136,14 @@ func TestBadInput(t *testing.T) {
 		{"negative learning rate", []string{"run", "--lr", "-1"}, exitUsage, []string{"-1"}},
 		{"unknown setting in config", []string{"run", "--config", config}, exitUsage, []string{"config.yaml", "learning"}},
 		{"missing config", []string{"run", "--config", config + ".gone"}, exitInput, []string{"config.yaml.gone"}},
+		{"unknown recipe", []string{"run", "--recipe", "quick"}, exitUsage, []string{"quick", "fast"}},
+		{"unknown augmentation", []string{"run", "--augment", "rotate:15"}, exitUsage, []string{"rotate:15", "crop:PIXELS"}},
+		{"milestones out of order", []string{"run", "--milestones", "0.5,0.25"}, exitUsage, []string{"0.25", "ascend"}},
+		{"milestones that are none", []string{"run", "--milestones", "half"}, exitUsage, []string{"half", "0.5,0.75"}},
+		{"milestones beyond the epochs", []string{"run", "--recipe", "wrn", "--epochs", "50"}, exitUsage, []string{"60", "50"}},
+		{"no color", data(good, "--augment", "saturation:0.5"), exitUsage, []string{"mnist", "saturation", "three channels"}},
+		{"recipes: unknown name", []string{"recipes", "quick"}, exitUsage, []string{"quick", "fast"}},
+		{"recipes: two names", []string{"recipes", "fast", "wrn"}, exitUsage, []string{"one name"}},
 		{"resume and force", []string{"run", "--resume", "--force"}, exitUsage, []string{"--resume", "--force"}},
 		{"verify: missing directory", []string{"verify", "--data", "mnist", "--data-dir", filepath.Join(good, "absent")}, exitInput, []string{"absent"}},
 		{"verify: missing config", []string{"verify", "--config", config + ".gone"}, exitInput, []string{"config.yaml.gone"}},
@@ -177,7 +185,7 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestHelpListsExitCodes(t *testing.T) {
-	for command, want := range map[string]string{"run": exitCodesHelp, "bench": exitCodesHelp, "verify": verifyExitCodes} {
+	for command, want := range map[string]string{"run": exitCodesHelp, "recipes": exitCodesHelp, "bench": exitCodesHelp, "verify": verifyExitCodes} {
 		code, stdout, _ := runCommand(t, command, "--help")
 		if code != exitDone || !strings.Contains(stdout, want) {
 			t.Errorf("%s: exit code %d, help without the exit codes:\n%s", command, code, stdout)

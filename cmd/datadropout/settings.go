@@ -1,13 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +27,7 @@ type settings struct {
 	activation, pooling string
 	file                string
 	fetch               bool // download data that is missing
+	resumed             bool // file is that of the run that is continued
 	// hash is the data hash of the config file, or empty.
 	hash string
 }
@@ -51,14 +51,19 @@ func (s *settings) addTrainingFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.Net, "net", c.Net, "network, such as softmax, cnn, lenet5, resnet20; datadropout nets lists them; with -smooth: gelu and average pooling")
 	f.StringVar(&s.activation, "activation", "", "its activation functions: "+strings.Join(net.Activations(), ", ")+" (default relu)")
 	f.StringVar(&s.pooling, "pool", "", "its pooling: "+strings.Join(net.Poolings(), ", ")+" (default max)")
-	f.StringVar(&s.recipe, "recipe", "", "settings of training by name, which the flags below change: "+recipeNames)
+	f.StringVar(&s.recipe, "recipe", "", "settings of training by name, which the flags below change: "+recipeNames+"; see datadropout recipes")
 	f.IntVar(&c.Recipe.Epochs, "epochs", c.Recipe.Epochs, "passes over the training samples")
 	f.IntVar(&c.Recipe.BatchSize, "batch", c.Recipe.BatchSize, "samples a step")
 	f.Float64Var(&c.Recipe.LearningRate, "lr", c.Recipe.LearningRate, "largest learning rate")
 	f.Float64Var(&c.Recipe.Momentum, "momentum", c.Recipe.Momentum, "momentum of SGD")
 	f.Float64Var(&c.Recipe.WeightDecay, "weight-decay", c.Recipe.WeightDecay, "weight decay: an L2 term of half this factor")
-	f.StringVar(&c.Recipe.Schedule, "schedule", c.Recipe.Schedule, "learning-rate schedule: cosine, step, constant")
+	f.BoolVar(&c.Recipe.Nesterov, "nesterov", c.Recipe.Nesterov, "Nesterov's momentum in place of the classical one")
+	f.StringVar(&c.Recipe.Schedule, "schedule", c.Recipe.Schedule, "learning-rate schedule: "+strings.Join(train.Schedules, ", "))
+	f.Var(&milestones{&c.Recipe.Milestones}, "milestones", "where the learning rate drops, such as 0.5,0.75: below 1 as shares of the training, from 1 on in epochs; means --schedule milestones")
+	f.IntVar(&c.Recipe.StepEvery, "step-every", c.Recipe.StepEvery, "epochs between two drops, means --schedule step; 0: a third of them")
+	f.Float64Var(&c.Recipe.StepFactor, "step-factor", c.Recipe.StepFactor, "factor of the learning rate at a drop or milestone; 0: 0.1")
 	f.Float64Var(&c.Recipe.WarmupFraction, "warmup", c.Recipe.WarmupFraction, "share of the steps over which the learning rate rises")
+	f.Var(&augmentation{&c.Recipe.Augmentation}, "augment", "how training images are varied, such as crop:4,flip,cutout:8; terms: "+dataset.AugmentationSyntax)
 }
 
 func (s *settings) addInfluenceFlags(f *pflag.FlagSet) {
@@ -86,14 +91,24 @@ func (s *settings) addMachineFlags(f *pflag.FlagSet) {
 }
 
 // recipeNames lists the recipes.
-var recipeNames = strings.Join(slices.Sorted(maps.Keys(train.Recipes)), ", ")
+var recipeNames = strings.Join(train.RecipeNames(), ", ")
 
-// read reads the config file and the recipe, where they are named, under the flags that were given.
+// read reads the recipe and the config file, where they are named: a recipe gives way to the config file, and both to the flags that
+// were given.
 func (s *settings) read(f *pflag.FlagSet) error {
 	if err := s.readFiles(f); err != nil {
 		return err
 	}
-	s.config.Net = net.Variant(s.config.Net, s.activation, s.pooling)
+	c := &s.config
+	c.Net = net.Variant(c.Net, s.activation, s.pooling)
+	if !f.Changed("schedule") {
+		switch {
+		case f.Changed("milestones"):
+			c.Recipe.Schedule = train.Milestones
+		case f.Changed("step-every"):
+			c.Recipe.Schedule = train.Step
+		}
+	}
 	return nil
 }
 
@@ -104,23 +119,32 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 	type value struct{ name, text string }
 	var given []value
 	f.Visit(func(flag *pflag.Flag) { given = append(given, value{flag.Name, flag.Value.String()}) })
+	base, err := s.recipeOver(datadropout.DefaultConfig())
+	if err != nil {
+		return err
+	}
 	if s.file != "" {
-		found, err := report.ReadSettings(s.file)
+		found, err := report.ReadSettingsOver(s.file, base)
 		if errors.Is(err, os.ErrNotExist) {
 			return &dataset.InputError{Path: s.file, Err: errors.New("no such file")}
 		}
 		if err != nil {
 			return &datadropout.UsageError{Err: err}
 		}
-		s.config, s.hash = found.Config, found.DataHash
-	}
-	if s.recipe != "" {
-		recipe, ok := train.Recipes[s.recipe]
-		if !ok {
-			return &datadropout.UsageError{Err: fmt.Errorf("unknown recipe %q; known: %s", s.recipe, recipeNames)}
+		base, s.hash = found.Config, found.DataHash
+		switch {
+		case s.recipe == "" || s.hash == "":
+		case s.resumed:
+			// The command is that of the run that is continued, whose settings began with the recipe.
+			if base, err = s.recipeOver(base); err != nil {
+				return err
+			}
+		default:
+			return &datadropout.UsageError{Err: fmt.Errorf("%s is the config of a run and sets all that the recipe %s would: leave one of them out, "+
+				"or change single settings by flags", s.file, s.recipe)}
 		}
-		s.config.Recipe = recipe
 	}
+	s.config = base
 	for _, v := range given {
 		if f.Lookup(v.name).Value.Type() == "stringSlice" || f.Lookup(v.name).Value.Type() == "float64Slice" {
 			continue // no setting of the file, and a list would not be read back as it is printed
@@ -130,6 +154,21 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 		}
 	}
 	return nil
+}
+
+// recipeOver returns the settings with those of the recipe, if one is named.
+func (s *settings) recipeOver(c datadropout.Config) (datadropout.Config, error) {
+	if s.recipe == "" {
+		return c, nil
+	}
+	named, err := train.FindRecipe(s.recipe)
+	if err != nil {
+		return c, &datadropout.UsageError{Err: err}
+	}
+	c.Recipe = named.Recipe
+	c.Rule = cmp.Or(named.TwoRound.Rule, c.Rule)
+	c.Estimator = cmp.Or(named.TwoRound.Estimator, c.Estimator)
+	return c, nil
 }
 
 // load reads the data that the settings, which are resolved, name, and refuses other data than the config file's. Where asked to,
@@ -172,3 +211,46 @@ func (m *mebibytes) Set(s string) error {
 }
 
 func (*mebibytes) Type() string { return "MiB" }
+
+// milestones is a flag of numbers in ascending order, written 0.5,0.75.
+type milestones struct{ at *[]float64 }
+
+func (m *milestones) String() string {
+	if m.at == nil {
+		return ""
+	}
+	text := make([]string, len(*m.at))
+	for k, v := range *m.at {
+		text[k] = strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return strings.Join(text, ",")
+}
+
+func (m *milestones) Set(s string) error {
+	var at []float64
+	for _, text := range strings.Split(s, ",") {
+		v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil {
+			return fmt.Errorf("want numbers such as 0.5,0.75, got %q", s)
+		}
+		at = append(at, v)
+	}
+	*m.at = at
+	return nil
+}
+
+func (*milestones) Type() string { return "list" }
+
+// augmentation is a flag in the syntax of [dataset.ParseAugmentation].
+type augmentation struct{ by *dataset.Augmentation }
+
+func (a *augmentation) String() string {
+	if a.by == nil {
+		return ""
+	}
+	return a.by.String()
+}
+
+func (a *augmentation) Set(s string) error { return a.by.UnmarshalText([]byte(s)) }
+
+func (*augmentation) Type() string { return "terms" }
