@@ -28,6 +28,14 @@ type Config struct {
 	// LabelNoise is the share of training labels, in [0, 1), replaced by a wrong class before anything is trained.
 	// It is an experiment's means: the planted samples are known, so finding them can be counted.
 	LabelNoise float64 `yaml:"label_noise"`
+	// LabelNoiseKind is "symmetric" (any other class, the same for all), which empty means, or "pair" (the next class).
+	LabelNoiseKind string `yaml:"label_noise_kind,omitempty" json:",omitempty"`
+	// LabelNoiseMatrix names a file of transitions between the classes that training labels are drawn anew by, in place of
+	// LabelNoise; see [dataset.ReadTransitions].
+	LabelNoiseMatrix string `yaml:"label_noise_matrix,omitempty" json:",omitempty"`
+	// NoisyLabels names a file of labels, one for every record of the training data, that take the place of those of the training
+	// split: FILE or FILE:COLUMN; see [dataset.ReadLabels].
+	NoisyLabels string `yaml:"noisy_labels,omitempty" json:",omitempty"`
 	// Net names the network.
 	Net string `yaml:"net"`
 	// Recipe is the training recipe that both rounds and all arms share.
@@ -82,7 +90,7 @@ func (c *Config) resolve() {
 	c.Influence = c.Influence.WithDefaults(c.Estimator)
 	if c.LabelNoise == UnsetLabelNoise {
 		c.LabelNoise = 0
-		if c.Data == proceduralSet {
+		if c.Data == proceduralSet && !c.labelsFromFile() {
 			c.LabelNoise = proceduralLabelNoise
 		}
 	}
@@ -111,6 +119,9 @@ func (c *Config) Validate() error {
 		return usagef("threads must not be negative, got %d", c.Threads)
 	case c.LabelNoise != UnsetLabelNoise && (math.IsNaN(c.LabelNoise) || c.LabelNoise < 0 || c.LabelNoise >= 1):
 		return usagef("label noise must lie in [0, 1), got %v", c.LabelNoise)
+	}
+	if err := c.validateLabelNoise(); err != nil {
+		return err
 	}
 	for _, size := range []struct {
 		name  string

@@ -63,10 +63,8 @@ func LoadData(c *Config) (*Data, error) {
 		return nil, fmt.Errorf("data set %s: %w", c.Data, err)
 	}
 	d := &Data{Images: images, Split: split, Hash: images.Hash()}
-	if c.LabelNoise > 0 {
-		if d.Images, err = images.WithLabelNoise(c.LabelNoise, split.Train, c.Seed); err != nil {
-			return nil, err
-		}
+	if d.Images, err = c.plantLabelNoise(images, split.Train, len(pool)); err != nil {
+		return nil, err
 	}
 	d.Images.Mean, d.Images.Std = d.Images.ChannelStats(split.Train)
 	// An augmentation that does not fit the images is found before anything is trained.

@@ -81,12 +81,19 @@ func RemoveRun(dir string) error {
 // Settings that do not change a bit of it, such as the number of threads, are left out.
 func Fingerprint(c Config, d *Data) (string, error) {
 	c.Threads, c.DataDir = 0, ""
+	fromFile := c.labelsFromFile()
+	if fromFile {
+		c.LabelNoiseMatrix, c.NoisyLabels = "", "" // what they hold counts, not where they lie
+	}
 	settings, err := json.Marshal(c)
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s\n", Version(), settings, d.Hash)
+	if fromFile {
+		fmt.Fprintln(h, d.Images.Labels)
+	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 

@@ -105,6 +105,10 @@ func TestBadInput(t *testing.T) {
 	if err := os.WriteFile(config, []byte("net: cnn\nlearning: 3\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	labels := filepath.Join(t.TempDir(), "labels.csv")
+	if err := os.WriteFile(labels, []byte("clean,worse\n3,4\n5,12\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	data := func(dir string, more ...string) []string {
 		return append([]string{"run", "--data", "mnist", "--data-dir", dir, "--train", "100", "--score", "40", "--tune", "40"}, more...)
 	}
@@ -136,6 +140,14 @@ func TestBadInput(t *testing.T) {
 		{"negative learning rate", []string{"run", "--lr", "-1"}, exitUsage, []string{"-1"}},
 		{"unknown setting in config", []string{"run", "--config", config}, exitUsage, []string{"config.yaml", "learning"}},
 		{"missing config", []string{"run", "--config", config + ".gone"}, exitInput, []string{"config.yaml.gone"}},
+		{"bad kind of noise", []string{"run", "--label-noise-kind", "cyclic"}, exitUsage, []string{"cyclic", "pair"}},
+		{"noise twice", []string{"run", "--label-noise", "0.2", "--noisy-labels", labels}, exitUsage, []string{"exclude"}},
+		{"missing noisy labels", data(good, "--noisy-labels", labels+".gone"), exitInput, []string{"labels.csv.gone", "no such file"}},
+		{"noisy labels without their column", data(good, "--noisy-labels", labels), exitInput, []string{"labels.csv", "line 1", "FILE:COLUMN"}},
+		{"noisy labels of another column", data(good, "--noisy-labels", labels+":best"), exitInput, []string{"labels.csv", "best", "worse"}},
+		{"a noisy label out of range", data(good, "--noisy-labels", labels+":worse"), exitInput, []string{"labels.csv", "line 3", "12"}},
+		{"too few noisy labels", data(good, "--noisy-labels", labels+":clean"), exitInput, []string{"labels.csv", "2 labels", "200"}},
+		{"a matrix of other classes", data(good, "--label-noise-matrix", labels), exitInput, []string{"labels.csv", "line 1", "want 10"}},
 		{"unknown recipe", []string{"run", "--recipe", "quick"}, exitUsage, []string{"quick", "fast"}},
 		{"unknown augmentation", []string{"run", "--augment", "rotate:15"}, exitUsage, []string{"rotate:15", "crop:PIXELS"}},
 		{"milestones out of order", []string{"run", "--milestones", "0.5,0.25"}, exitUsage, []string{"0.25", "ascend"}},

@@ -44,6 +44,9 @@ func (s *settings) addDataFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.Tune, "tune", c.Tune, "samples that choose the amount to drop; 0: a default share")
 	f.IntVar(&c.Test, "test", c.Test, "samples of the final comparison; 0: all of the official test set")
 	f.Float64Var(&c.LabelNoise, "label-noise", c.LabelNoise, "share of training labels to replace by wrong ones, for experiments; -1: 0.2 for shapes, else none")
+	f.StringVar(&c.LabelNoiseKind, "label-noise-kind", c.LabelNoiseKind, "which: "+strings.Join(datadropout.LabelNoiseKinds, " (any other class), ")+" (the next class) (default symmetric)")
+	f.StringVar(&c.LabelNoiseMatrix, "label-noise-matrix", c.LabelNoiseMatrix, "CSV file, a row a class, of probabilities or counts that training labels are drawn anew by")
+	f.StringVar(&c.NoisyLabels, "noisy-labels", c.NoisyLabels, "FILE or FILE:COLUMN of other labels for the training data, one a record, which training takes")
 }
 
 func (s *settings) addTrainingFlags(f *pflag.FlagSet) {
