@@ -48,12 +48,12 @@ func newRetraining(t testing.TB, p *Problem) *retraining {
 			pass.State = net.Unflatten(in[1], n.State)
 			pass.NewState = make([]*Node, len(pass.State))
 		}
-		if training {
+		if training && len(in) > 5 {
 			pass.Gates = in[5]
 		}
 		return pass
 	}
-	r.step = MustNewExec(p.Backend, func(in []*Node) []*Node { // theta, state, x, y, weights, gates
+	r.step = MustNewExec(p.Backend, func(in []*Node) []*Node { // theta, state, x, y, weights and, for a network with gates, gates
 		q := pass(in, true)
 		loss := ReduceAllMean(Mul(in[4], p.Loss.PerSample(n.Forward(q, in[2]), in[3])))
 		out := []*Node{net.Flatten(Gradient(loss, q.Params...))}
