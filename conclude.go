@@ -38,7 +38,7 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 	r.out.Result = Result{
 		Schema: 1, Task: c.Task,
 		Data: DataResult{Name: c.Data, Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
-			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train)},
+			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Images.Classes},
 		Net:        NetResult{Name: c.Net, Parameters: r.network.Size()},
 		Backend:    c.Backend,
 		Metric:     train.CrossEntropy{}.Metric(),
@@ -96,6 +96,9 @@ func (r *runner) measure(ctx context.Context, key string, trained []int, a *ArmR
 		}
 		*split.metric = append(*split.metric, e.Metric)
 		*split.loss = append(*split.loss, e.Loss)
+		if split.metric == &a.TestMetric && e.Predicted != nil {
+			a.addClassification(e.Classification(r.data.labels(split.idx), len(r.data.Images.Classes)))
+		}
 	}
 	return nil
 }

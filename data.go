@@ -107,6 +107,15 @@ func (d *Data) Planted(idx []int) int {
 	return n
 }
 
+// labels returns those at the given positions.
+func (d *Data) labels(idx []int) []int {
+	labels := make([]int, len(idx))
+	for k, i := range idx {
+		labels[k] = d.Images.Labels[i]
+	}
+	return labels
+}
+
 // without returns the training split less the dropped positions, in order.
 func (d *Data) without(dropped []int) []int {
 	gone := make(map[int]bool, len(dropped))

@@ -2,6 +2,7 @@ package datadropout
 
 import (
 	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/train"
 )
 
 // Arms of the comparison, in the order that tables show them.
@@ -42,6 +43,8 @@ type DataResult struct {
 	Test    int    `json:"test"`
 	Hash    string `json:"hash"`
 	Planted int    `json:"planted"`
+	// Classes names the classes, in the order of the figures by class.
+	Classes []string `json:"classes,omitempty"`
 }
 
 // NetResult names the network.
@@ -103,7 +106,21 @@ type ArmResult struct {
 	ScoreLoss   []float64 `json:"score_loss"`
 	TrainMetric []float64 `json:"train_metric"`
 	TrainLoss   []float64 `json:"train_loss"`
+	// What a classifier does on the test split beyond that. The expected calibration error (see [train.CalibrationError]) and, with
+	// more than 10 classes, the accuracy among the five largest outputs, an entry a seed; the accuracy on each class, the mean
+	// over seeds, null for a class without test samples; and the samples of each class (row) taken for each class (column),
+	// summed over seeds, with up to MostConfusionClasses classes.
+	TestCalibrationError []float64 `json:"test_calibration_error,omitempty"`
+	TestTopFive          []float64 `json:"test_top5_accuracy,omitempty"`
+	TestClassAccuracy    []Number  `json:"test_class_accuracy,omitempty"`
+	TestConfusion        [][]int   `json:"test_confusion,omitempty"`
 }
+
+// MostConfusionClasses is the largest number of classes that ArmResult.TestConfusion is kept for.
+const MostConfusionClasses = 100
+
+// classes above which the accuracy among the five largest outputs says something
+const topFiveAbove = 10
 
 // ArmsResult maps the name of an arm to its results. An arm that was not trained has empty lists.
 type ArmsResult map[string]*ArmResult
@@ -130,5 +147,34 @@ func newArmResult() *ArmResult {
 	return &ArmResult{
 		TestMetric: []float64{}, TestLoss: []float64{}, TuneMetric: []float64{}, TuneLoss: []float64{},
 		ScoreMetric: []float64{}, ScoreLoss: []float64{}, TrainMetric: []float64{}, TrainLoss: []float64{},
+	}
+}
+
+// addClassification adds the figures of one more seed on the test split.
+func (a *ArmResult) addClassification(c train.Classification) {
+	seeds, classes := float64(len(a.TestCalibrationError)), len(c.ClassAccuracy)
+	a.TestCalibrationError = append(a.TestCalibrationError, c.CalibrationError)
+	if classes > topFiveAbove {
+		a.TestTopFive = append(a.TestTopFive, c.TopFive)
+	}
+	if a.TestClassAccuracy == nil {
+		a.TestClassAccuracy = make([]Number, classes)
+	}
+	for k, v := range c.ClassAccuracy {
+		a.TestClassAccuracy[k] = (Number(seeds)*a.TestClassAccuracy[k] + Number(v)) / Number(seeds+1)
+	}
+	if classes > MostConfusionClasses {
+		return
+	}
+	if a.TestConfusion == nil {
+		a.TestConfusion = make([][]int, classes)
+		for k := range a.TestConfusion {
+			a.TestConfusion[k] = make([]int, classes)
+		}
+	}
+	for label, row := range c.Confusion {
+		for predicted, n := range row {
+			a.TestConfusion[label][predicted] += n
+		}
 	}
 }

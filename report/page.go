@@ -20,7 +20,19 @@ var pageSource string
 var styleSource string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"percent":   Percent,
+	"percent": Percent,
+	"share": func(a float64) string {
+		if math.IsNaN(a) {
+			return ""
+		}
+		return fmt.Sprintf("%.1f %%", 100*a)
+	},
+	"change": func(a float64) string {
+		if math.IsNaN(a) {
+			return ""
+		}
+		return fmt.Sprintf("%+.1f", 100*a)
+	},
 	"accuracy":  func(a float64) string { return Percent(a, math.NaN()) },
 	"plusminus": PlusMinus,
 	"points":    Points,
@@ -63,6 +75,7 @@ func Page(o *datadropout.Outcome) ([]byte, error) {
 	err = pageTemplate.Execute(&b, map[string]any{
 		"O": o, "R": o.Result, "Lines": ArmLines(o), "Verdict": Verdict(o), "Dropping": Dropping(o),
 		"Harmful": harmful, "Helpful": helpful,
+		"Classes": ClassLines(o), "Calibration": Calibration(o),
 		"Dots": armPlot(ArmLines(o)), "Histogram": histogram(o),
 		"Version": datadropout.Version(),
 	})

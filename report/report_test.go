@@ -62,6 +62,18 @@ func outcome(t *testing.T) *datadropout.Outcome {
 			datadropout.Random: arm(0.78, 0.80, 0.79), datadropout.HighestLoss: arm(0.83, 0.82, 0.84)},
 		Seconds: datadropout.TimesResult{Round1: 3, Influence: 1.5, Choose: 1, Round2: 9, Total: 15}, PeakMemory: 64 << 20,
 	}
+	// Three test samples in three seeds: the first class has two of them, the second one.
+	for arm, right := range map[string]int{datadropout.Full: 3, datadropout.Dropped: 5} {
+		a := r.Arms[arm]
+		a.TestCalibrationError = []float64{0.1, 0.2, 0.15}
+		for range noisy.Classes {
+			a.TestConfusion = append(a.TestConfusion, make([]int, len(noisy.Classes)))
+			a.TestClassAccuracy = append(a.TestClassAccuracy, datadropout.Number(math.NaN()))
+		}
+		a.TestClassAccuracy[0], a.TestClassAccuracy[1] = datadropout.Number(right)/6, 1
+		a.TestConfusion[0][0], a.TestConfusion[0][2], a.TestConfusion[1][1] = right, 6-right, 3
+	}
+	r.Data.Classes = noisy.Classes
 	compare := func(b string) datadropout.Effect {
 		return datadropout.PairedEffect(r.Arms[datadropout.Dropped].TestMetric, r.Arms[b].TestMetric)
 	}
@@ -205,5 +217,70 @@ func TestNumbersThatDoNotExistAreNull(t *testing.T) {
 	}
 	if got := Percent(0.5, math.NaN()); got != "50.00 %" {
 		t.Errorf("a spread that does not exist is written: %q", got)
+	}
+}
+
+func TestClassLines(t *testing.T) {
+	o := outcome(t)
+	lines := ClassLines(o)
+	if len(lines) != 8 {
+		t.Fatalf("%d lines, want one a class", len(lines))
+	}
+	first := lines[0]
+	if first.Class != o.Data.Images.Classes[0] || first.Full != 0.5 || math.Abs(first.Change()-1.0/3) > 1e-12 ||
+		first.MistakenFor != o.Data.Images.Classes[2] || first.Mistaken != 0.5 {
+		t.Errorf("%+v", first)
+	}
+	if lines[1].MistakenFor != "" || lines[1].Change() != 0 || !math.IsNaN(lines[2].Full) {
+		t.Errorf("%+v and %+v", lines[1], lines[2])
+	}
+	// Of many classes those that changed most.
+	many := make([]string, 30)
+	full, dropped := &datadropout.ArmResult{}, &datadropout.ArmResult{}
+	for k := range many {
+		many[k] = string(rune('A' + k))
+		full.TestClassAccuracy = append(full.TestClassAccuracy, 0.5)
+		dropped.TestClassAccuracy = append(dropped.TestClassAccuracy, 0.5+datadropout.Number(k-20)/100)
+	}
+	full.TestClassAccuracy[29] = datadropout.Number(math.NaN())
+	images := *o.Data.Images
+	images.Classes = many
+	o.Data = &datadropout.Data{Images: &images}
+	o.Result.Arms = datadropout.ArmsResult{datadropout.Full: full, datadropout.Dropped: dropped}
+	lines = ClassLines(o)
+	if len(lines) != shownClasses || lines[0].Class != "A" || lines[1].Class != "B" {
+		t.Errorf("%d lines, the first %+v", len(lines), lines[0])
+	}
+	for _, l := range lines {
+		if l.Class == many[20] || l.Class == many[29] {
+			t.Errorf("%s is shown, which did not change or has no figure", l.Class)
+		}
+	}
+}
+
+func TestCompactNumbers(t *testing.T) {
+	in := map[string]any{"a": []any{1.5, nil, -2e-9}, "b": [][]int{{1, 2}, {3, 4}}, "c": []string{"1", "2"}, "d": []int{}, "e": map[string]int{"f": 1}}
+	indented, err := json.MarshalIndent(in, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := compactNumbers(indented)
+	want := `{
+  "a": [1.5, null, -2e-9],
+  "b": [
+    [1, 2],
+    [3, 4]
+  ],
+  "c": [
+    "1",
+    "2"
+  ],
+  "d": [],
+  "e": {
+    "f": 1
+  }
+}`
+	if string(got) != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 
 	"github.com/google/renameio/v2/maybe"
@@ -92,13 +93,23 @@ func Write(dir string, o *datadropout.Outcome) error {
 		{DropFile, dropCSV(o)},
 		{KeepFile, keepTXT(o)},
 		{PageFile, page},
-		{ResultFile, append(result, '\n')},
+		{ResultFile, append(compactNumbers(result), '\n')},
 	} {
 		if err := maybe.WriteFile(filepath.Join(dir, f.name), f.data, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// numbersOnLines is a list of numbers with a line for each, as json.MarshalIndent writes it.
+var numbersOnLines = regexp.MustCompile(`\[\s+(?:(?:-?[0-9][-+.eE0-9]*|null),?\s+)+\]`)
+
+// compactNumbers writes every list of numbers on one line: a confusion matrix is then one to look at.
+func compactNumbers(indented []byte) []byte {
+	return numbersOnLines.ReplaceAllFunc(indented, func(list []byte) []byte {
+		return append(append([]byte("["), bytes.Join(bytes.Fields(list[1:len(list)-1]), []byte(" "))...), ']')
+	})
 }
 
 // row is one training sample as the tables show it.

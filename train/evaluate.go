@@ -1,8 +1,10 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -25,10 +27,14 @@ type Evaluation struct {
 	// Predicted holds the position of the largest output, the predicted class; of equal ones the lowest. It is nil when
 	// outputs are not vectors.
 	Predicted []int
+	// Confidence holds the probability of the predicted class, by the softmax of the outputs, and Rank how many outputs come before
+	// that of the target's class: larger ones, and equal ones of a lower class. Both are nil when outputs are not vectors.
+	Confidence []float32
+	Rank       []int
 }
 
 // evaluationGraph maps theta [P], x, y and, for a network with state, the state [S] to the per-sample losses [batch],
-// metrics [batch] and, for vector outputs, predictions [batch].
+// metrics [batch] and, for vector outputs, predictions [batch] and the outputs themselves.
 func (e *Engine) evaluationGraph(in []*Node) []*Node {
 	pass := &net.Pass{Params: net.Unflatten(in[0], e.net.Params)}
 	if e.net.StateSize() > 0 {
@@ -37,7 +43,7 @@ func (e *Engine) evaluationGraph(in []*Node) []*Node {
 	outputs := e.net.Forward(pass, in[1])
 	out := []*Node{e.loss.PerSample(outputs, in[2]), e.loss.PerSampleMetric(outputs, in[2])}
 	if outputs.Rank() == 2 {
-		out = append(out, ArgMax(outputs, -1, dtypes.Int32))
+		out = append(out, ArgMax(outputs, -1, dtypes.Int32), outputs)
 	}
 	return out
 }
@@ -89,12 +95,41 @@ func (e *Engine) Evaluate(ctx context.Context, m *Model, src dataset.Source, idx
 			if err := out[2].FinalizeAll(); err != nil {
 				return nil, err
 			}
+			if err := ev.addOutputs(out[3], batch.Y, end-at); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if n > 0 {
 		ev.Loss, ev.Metric = mean(ev.SampleLoss), mean(ev.SampleMetric)
 	}
 	return ev, nil
+}
+
+// addOutputs appends the confidence and the rank of the first n samples of a batch, and frees the outputs.
+func (ev *Evaluation) addOutputs(outputs, targets *tensors.Tensor, n int) error {
+	classes := outputs.Shape().Dimensions[1]
+	var inner error
+	err := tensors.ConstFlatData(outputs, func(z []float32) {
+		inner = tensors.ConstFlatData(targets, func(y []float32) {
+			for k := range n {
+				row := z[k*classes : (k+1)*classes]
+				top, target := row[largest(row)], largest(y[k*classes:(k+1)*classes])
+				sum, rank := 0.0, 0
+				for c, v := range row {
+					sum += math.Exp(float64(v - top))
+					if v > row[target] || v == row[target] && c < target {
+						rank++
+					}
+				}
+				ev.Confidence, ev.Rank = append(ev.Confidence, float32(1/sum)), append(ev.Rank, rank)
+			}
+		})
+	})
+	if err := cmp.Or(err, inner); err != nil {
+		return err
+	}
+	return outputs.FinalizeAll()
 }
 
 func mean(v []float32) float64 {
