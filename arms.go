@@ -11,22 +11,27 @@ import (
 // dropped arm: random as many of every class, drawn anew at each seed; highest_loss those of the highest training loss
 // in round 1 of the first seed.
 func (r *runner) selectControls(kept map[string][][]int) error {
-	d := r.data
-	perClass := make([]int, len(d.Images.Classes))
-	for _, i := range r.out.Dropped {
-		perClass[d.Images.Labels[i]]++
-	}
-	highest := r.data.without(highestLoss(d.Split.Train, r.out.TrainLoss, len(r.out.Dropped)))
+	highest := r.data.without(highestLoss(r.data.Split.Train, r.out.TrainLoss, len(r.out.Dropped)))
 	for k := range r.config.Seeds {
-		random, err := dataset.StratifiedSample(d.Images.Labels, d.Split.Train, perClass, r.seed(k))
+		random, err := r.randomLike(r.out.Dropped, k)
 		if err != nil {
 			return err
 		}
 		kept[Dropped] = append(kept[Dropped], r.out.Kept)
-		kept[Random] = append(kept[Random], d.without(random))
+		kept[Random] = append(kept[Random], r.data.without(random))
 		kept[HighestLoss] = append(kept[HighestLoss], highest)
 	}
 	return nil
+}
+
+// randomLike draws, at seed number k, as many positions of every class as the given ones have.
+func (r *runner) randomLike(dropped []int, k int) ([]int, error) {
+	images := r.data.Images
+	perClass := make([]int, len(images.Classes))
+	for _, i := range dropped {
+		perClass[images.Labels[i]]++
+	}
+	return dataset.StratifiedSample(images.Labels, r.data.Split.Train, perClass, r.seed(k))
 }
 
 // highestLoss returns the n positions of the highest loss; loss[k] belongs to idx[k]. Ties keep the order of idx.

@@ -56,6 +56,11 @@ func (r *runner) selectProposal(ctx context.Context, proposals []Proposal) ([]in
 		return nil, err
 	}
 	r.drop.Amounts = tried
+	if r.config.DoseControls {
+		if err := r.tryControls(ctx, proposals, tried); err != nil {
+			return nil, err
+		}
+	}
 	order := qualified(tried)
 	for _, i := range order[:min(len(order), mostConfirmed)] {
 		p := proposals[i-1]

@@ -16,6 +16,7 @@ import (
 func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 	began := time.Now()
 	arms := ArmsResult{}
+	r.out.Curves = map[string][][]float64{}
 	parts, part := 0, 0
 	for _, arm := range Arms {
 		arms[arm] = newArmResult()
@@ -25,7 +26,7 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 		for k, idx := range kept[arm] {
 			part++
 			r.observe.emit(Event{Type: "start", Stage: StageEvaluate, Part: part, Parts: parts, What: fmt.Sprintf("%s, seed %d", arm, r.seed(k))})
-			if err := r.measure(ctx, r.key(arm, k), idx, arms[arm]); err != nil {
+			if err := r.measure(ctx, arm, k, idx, arms[arm]); err != nil {
 				return err
 			}
 		}
@@ -72,8 +73,10 @@ func (r *runner) influenceResult() InflResult {
 	return result
 }
 
-// measure appends the loss and the metric of one trained model on every split.
-func (r *runner) measure(ctx context.Context, key string, trained []int, a *ArmResult) error {
+// measure appends the loss and the metric of an arm's model at seed number k on every split, and keeps its training curve and
+// how the classes fare on the test split.
+func (r *runner) measure(ctx context.Context, arm string, k int, trained []int, a *ArmResult) error {
+	key := r.key(arm, k)
 	m, _, ok, err := r.store.Model(key)
 	if err != nil {
 		return err
@@ -81,6 +84,11 @@ func (r *runner) measure(ctx context.Context, key string, trained []int, a *ArmR
 	if !ok {
 		return fmt.Errorf("the model %s is gone from the store", key)
 	}
+	curve, err := r.store.Curve(key)
+	if err != nil {
+		return err
+	}
+	r.out.Curves[arm] = append(r.out.Curves[arm], curve)
 	for _, split := range []struct {
 		idx          []int
 		metric, loss *[]float64

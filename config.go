@@ -53,6 +53,9 @@ type Config struct {
 	ScoreFolds     int `yaml:"score_folds"`
 	// Rule says what to drop; see [ParseRule].
 	Rule string `yaml:"rule"`
+	// DoseControls trains, at the first seed, the random and the highest-loss control beside every amount that an adaptive rule
+	// tries: two trainings an amount, for the dose-response of the page. They decide nothing.
+	DoseControls bool `yaml:"dose_controls,omitempty"`
 	// Seeds is the number of paired repetitions of every arm, and Seed the first of them. Repetition k uses seed
 	// Seed+k for its initial weights and its order of samples. Seed also draws the split and the label noise.
 	Seeds int    `yaml:"seeds"`

@@ -7,6 +7,7 @@ const (
 	StageChoose    = "choose"
 	StageRound2    = "round2"
 	StageEvaluate  = "evaluate"
+	StageExamine   = "examine"
 )
 
 // Event tells an observer what a run is doing.

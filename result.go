@@ -94,6 +94,17 @@ type Amount struct {
 	SeedLossChanges []float64 `json:"seed_loss_changes,omitempty"`
 	MetricChange    float64   `json:"tune_metric_change,omitempty"`
 	Chosen          bool      `json:"chosen"`
+	// Random and HighestLoss are the controls of the same count, where the settings ask for them.
+	Random      *ControlAmount `json:"random,omitempty"`
+	HighestLoss *ControlAmount `json:"highest_loss,omitempty"`
+}
+
+// ControlAmount is what the tune split says of a control that drops as many samples as a proposal, at the first seed: the
+// change of the mean loss against the full arm, its standard error over the tune samples, and the tune metric.
+type ControlAmount struct {
+	LossChange    float64 `json:"tune_loss_change"`
+	StandardError float64 `json:"standard_error"`
+	Metric        float64 `json:"tune_metric"`
 }
 
 // ArmResult holds one entry a seed, seeds in the same order in every arm.

@@ -27,6 +27,10 @@ type Outcome struct {
 	TrainLoss []float32
 	// Dropped holds the dropped positions, the most harmful first; Kept the others in ascending order.
 	Dropped, Kept []int
+	// Curves holds the mean training loss of every epoch, Curves[arm][k] of an arm at seed number k.
+	Curves map[string][][]float64
+	// Examined holds what was found out about the samples to show.
+	Examined Examined
 }
 
 // Run carries out two-round training as configured: round 1 at every seed, removal effects from the model of the first
@@ -142,7 +146,10 @@ func (r *runner) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.conclude(ctx, kept)
+	if err := r.conclude(ctx, kept); err != nil {
+		return err
+	}
+	return r.examine(ctx)
 }
 
 func (r *runner) seed(k int) uint64 { return r.config.Seed + uint64(k) }
@@ -161,15 +168,23 @@ func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, 
 		r.observe.emit(piece)
 		began := time.Now()
 		var record *train.Record
+		var curve []float64
 		m, record, err = by.engine.TrainRecorded(ctx, r.data.Images, idx, by.recipe, seed, by.record, func(p train.Progress) {
 			e := piece
 			e.Type, e.Fraction, e.Loss, e.Rate = "progress", float64(p.Step)/float64(p.Steps), p.Loss, p.SamplesPerSecond
 			r.observe.emit(e)
+			if len(curve) < p.Epoch {
+				curve = append(curve, 0)
+			}
+			curve[len(curve)-1] = p.Loss
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", piece.What, err)
 		}
 		seconds = time.Since(began).Seconds()
+		if err := r.store.SaveCurve(key, curve); err != nil {
+			return nil, err
+		}
 		if record != nil {
 			if err := r.store.SaveRecord(key, record); err != nil {
 				return nil, err

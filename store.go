@@ -28,6 +28,10 @@ type Store interface {
 	Record(key string) (r *train.Record, ok bool, err error)
 	// SaveRecord saves what was recorded of a training. It comes before its SaveModel.
 	SaveRecord(key string, r *train.Record) error
+	// Curve returns the mean training loss of every epoch of the training saved under the key; nil when there is none.
+	Curve(key string) ([]float64, error)
+	// SaveCurve saves the curve of a training. It comes before its SaveModel.
+	SaveCurve(key string, losses []float64) error
 	// Scores returns the removal effects saved under the key, such as "scores/0" (seed number), and the seconds that their
 	// estimation took.
 	Scores(key string) (s *influence.Scores, seconds float64, ok bool, err error)
@@ -65,7 +69,7 @@ func HoldsRun(dir string) bool {
 }
 
 // runFiles are the files and folders of a run directory.
-var runFiles = []string{"config.yaml", "result.json", "scores.csv", "drop.csv", "keep.txt", "report.html", stateFile, checkpointDir}
+var runFiles = []string{"config.yaml", "result.json", "scores.csv", "drop.csv", "keep.txt", "curves.csv", "page.json", "report.html", stateFile, checkpointDir}
 
 // RemoveRun deletes the files of a run from the directory, and nothing else in it.
 func RemoveRun(dir string) error {
@@ -179,6 +183,32 @@ func (s *DirStore) SaveRecord(key string, r *train.Record) error {
 	return r.Save(s.path(key, ".record"))
 }
 
+// Curve implements Store.
+func (s *DirStore) Curve(key string) ([]float64, error) {
+	path := s.path(key, ".curve")
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var losses []float64
+	if err := json.Unmarshal(raw, &losses); err != nil {
+		return nil, fmt.Errorf("%s: not a readable training curve: %w", path, err)
+	}
+	return losses, nil
+}
+
+// SaveCurve implements Store.
+func (s *DirStore) SaveCurve(key string, losses []float64) error {
+	raw, err := json.Marshal(losses)
+	if err != nil {
+		return err
+	}
+	return maybe.WriteFile(s.path(key, ".curve"), raw, 0o644)
+}
+
 // Scores implements Store.
 func (s *DirStore) Scores(key string) (*influence.Scores, float64, bool, error) {
 	seconds, ok := s.state.Seconds[key]
@@ -216,12 +246,14 @@ type memoryStore struct {
 	records map[string]*train.Record
 	seconds map[string]float64
 	scores  map[string]*influence.Scores
+	curves  map[string][]float64
 }
 
 // NewMemoryStore returns a Store that lives and dies with the process.
 func NewMemoryStore() Store {
 	return &memoryStore{
 		models: map[string]*train.Model{}, records: map[string]*train.Record{}, seconds: map[string]float64{}, scores: map[string]*influence.Scores{},
+		curves: map[string][]float64{},
 	}
 }
 
@@ -242,6 +274,13 @@ func (s *memoryStore) Record(key string) (*train.Record, bool, error) {
 
 func (s *memoryStore) SaveRecord(key string, r *train.Record) error {
 	s.records[key] = r
+	return nil
+}
+
+func (s *memoryStore) Curve(key string) ([]float64, error) { return s.curves[key], nil }
+
+func (s *memoryStore) SaveCurve(key string, losses []float64) error {
+	s.curves[key] = losses
 	return nil
 }
 

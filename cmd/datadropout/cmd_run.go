@@ -66,6 +66,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.InfluenceSeeds, "influence-seeds", c.InfluenceSeeds, "round-1 models whose scores are averaged")
 	f.IntVar(&c.ScoreFolds, "score-folds", c.ScoreFolds, "parts of the score split that give scores a standard error; 1: none")
 	f.StringVar(&c.Rule, "rule", c.Rule, "what to drop: "+datadropout.Rules)
+	f.BoolVar(&c.DoseControls, "dose-controls", c.DoseControls, "also try the controls at every amount that auto tries, for the page: two trainings more an amount")
 	f.IntVar(&c.Seeds, "seeds", c.Seeds, "paired repetitions of every arm")
 	o.addMachineFlags(f)
 	f.StringVar(&o.out, "out", "", "run directory to write (default runs/DATA-NET-TIME)")

@@ -60,6 +60,7 @@ var stageNames = map[string]string{
 	datadropout.StageChoose:    "choose",
 	datadropout.StageRound2:    "round 2",
 	datadropout.StageEvaluate:  "evaluate",
+	datadropout.StageExamine:   "examine",
 	evidence.StageRetrain:      "retrain",
 }
 
