@@ -22,6 +22,8 @@ type Outcome struct {
 	// Solver the worst outcome of the solvers behind them.
 	Estimates *Estimates
 	Solver    influence.Solver
+	// Calibrated says that the removal effects predict in loss units; otherwise only their sequence means something.
+	Calibrated bool
 	// Predicted and TrainLoss hold, in the same order, the class that round 1 predicts and the loss there.
 	Predicted []int
 	TrainLoss []float32
@@ -220,7 +222,7 @@ func (r *runner) score(ctx context.Context) error {
 		all = append(all, s)
 	}
 	r.out.Estimates = Combine(all)
-	r.out.Solver = all[0].Solver
+	r.out.Solver, r.out.Calibrated = all[0].Solver, all[0].Calibrated
 	for k, s := range all[1:] {
 		if r.out.Solver.Converged && !s.Solver.Converged {
 			r.out.Solver = s.Solver

@@ -12,67 +12,110 @@ import (
 	"github.com/datadropout/datadropout"
 )
 
-// ClassLine is one class in a table: its accuracy on the test split in the full and the dropped arm, means over seeds, NaN where
-// there is none, and the class that the full arm takes its samples for most often, with the share of its samples.
+// ClassLine is how the test samples of a class fare before and after, over all seeds, and how many training samples of it were
+// dropped.
 type ClassLine struct {
-	Class         string
-	Full, Dropped float64
-	MistakenFor   string
-	Mistaken      float64
+	Class int `json:"class"`
+	// Test counts the test samples, and Train and Dropped the training samples.
+	Test    int `json:"test"`
+	Train   int `json:"train"`
+	Dropped int `json:"dropped"`
+	// Before and After are the mean accuracies over seeds of the full and of the dropped arm.
+	Before float64 `json:"before"`
+	After  float64 `json:"after"`
 }
 
-// Change is the dropped arm's accuracy less the full one's.
-func (l ClassLine) Change() float64 { return l.Dropped - l.Full }
+// ConfusionLine is how often a label is taken for another class, a model, on average over seeds.
+type ConfusionLine struct {
+	Label     int     `json:"label"`
+	Predicted int     `json:"predicted"`
+	Before    float64 `json:"before"`
+	After     float64 `json:"after"`
+}
 
-// shownClasses is how many classes the page shows.
-const shownClasses = 20
+// shownConfusions is how many pairs of classes the page lists.
+const shownConfusions = 10
 
-// ClassLines returns a line a class. Of more than shownClasses, it returns those whose accuracy changed most, the largest change
-// first.
-func ClassLines(o *datadropout.Outcome) []ClassLine {
-	full, dropped := o.Result.Arms[datadropout.Full], o.Result.Arms[datadropout.Dropped]
-	if full == nil || len(full.TestClassAccuracy) != len(o.Data.Images.Classes) {
+// classLines returns a line a class, those that change most where there are more than mostClasses; nil where nothing was
+// dropped or classes were not counted.
+func classLines(o *datadropout.Outcome) []ClassLine {
+	full, dropped := compared(o)
+	if full == nil {
 		return nil
 	}
 	lines := make([]ClassLine, len(full.TestClassAccuracy))
-	for k, class := range o.Data.Images.Classes {
-		l := ClassLine{Class: class, Full: float64(full.TestClassAccuracy[k]), Dropped: math.NaN()}
-		if dropped != nil && len(dropped.TestClassAccuracy) == len(lines) {
-			l.Dropped = float64(dropped.TestClassAccuracy[k])
-		}
-		if full.TestConfusion != nil {
-			all, most, of := 0, 0, 0
-			for predicted, n := range full.TestConfusion[k] {
-				all += n
-				if predicted != k && n > of {
-					most, of = predicted, n
-				}
-			}
-			if of > 0 {
-				l.MistakenFor, l.Mistaken = o.Data.Images.Classes[most], float64(of)/float64(all)
-			}
-		}
-		lines[k] = l
+	labels := o.Data.Images.Labels
+	for _, p := range o.Data.Split.Test {
+		lines[labels[p]].Test++
 	}
-	if len(lines) > shownClasses {
-		size := func(l ClassLine) float64 {
-			if math.IsNaN(l.Change()) {
-				return -1
-			}
-			return math.Abs(l.Change())
+	for k := range lines {
+		lines[k].Class = k
+		if lines[k].Test > 0 {
+			lines[k].Before, lines[k].After = float64(full.TestClassAccuracy[k]), float64(dropped.TestClassAccuracy[k])
 		}
-		slices.SortStableFunc(lines, func(a, b ClassLine) int { return cmp.Compare(size(b), size(a)) })
-		lines = lines[:shownClasses]
+	}
+	for _, p := range o.Data.Split.Train {
+		lines[labels[p]].Train++
+	}
+	for _, p := range o.Dropped {
+		lines[labels[p]].Dropped++
+	}
+	if len(lines) > mostClasses {
+		slices.SortStableFunc(lines, func(a, b ClassLine) int { return cmp.Compare(magnitude(b.After-b.Before), magnitude(a.After-a.Before)) })
+		lines = lines[:mostClasses]
 	}
 	return lines
 }
 
+// compared returns the full and the dropped arm, or nil where one has no figures by class.
+func compared(o *datadropout.Outcome) (full, dropped *datadropout.ArmResult) {
+	full, dropped = o.Result.Arms[datadropout.Full], o.Result.Arms[datadropout.Dropped]
+	for _, a := range []*datadropout.ArmResult{full, dropped} {
+		if a == nil || len(a.TestClassAccuracy) != len(o.Data.Images.Classes) {
+			return nil, nil
+		}
+	}
+	return full, dropped
+}
+
+// confusionLines returns the pairs whose count changes most; none where there are too many classes to count pairs.
+func confusionLines(o *datadropout.Outcome) []ConfusionLine {
+	full, dropped := compared(o)
+	if full == nil || full.TestConfusion == nil || dropped.TestConfusion == nil {
+		return nil
+	}
+	var lines []ConfusionLine
+	seeds := float64(max(1, len(full.TestMetric)))
+	for label, row := range full.TestConfusion {
+		for predicted, n := range row {
+			l := ConfusionLine{label, predicted, float64(n) / seeds, float64(dropped.TestConfusion[label][predicted]) / seeds}
+			if label != predicted && l.Before != l.After {
+				lines = append(lines, l)
+			}
+		}
+	}
+	slices.SortFunc(lines, func(a, b ConfusionLine) int {
+		return cmp.Or(cmp.Compare(magnitude(b.After-b.Before), magnitude(a.After-a.Before)), cmp.Compare(a.Label, b.Label), cmp.Compare(a.Predicted, b.Predicted))
+	})
+	return lines[:min(len(lines), shownConfusions)]
+}
+
+func magnitude(x float64) float64 { return max(x, -x) }
+
+// Change writes the change of the accuracy in points.
+func (l ClassLine) Change() string {
+	if l.Test == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%+.2f", 100*(l.After-l.Before))
+}
+
 // Calibration returns a sentence on the calibration errors and, with many classes, the accuracies among the five most likely classes;
 // empty where there are none.
-func Calibration(o *datadropout.Outcome) string {
+func Calibration(r datadropout.Result) string {
 	var errors, topFive []string
 	for _, arm := range []string{datadropout.Full, datadropout.Dropped} {
-		a := o.Result.Arms[arm]
+		a := r.Arms[arm]
 		if a == nil || len(a.TestCalibrationError) == 0 {
 			continue
 		}

@@ -6,9 +6,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"image/png"
 	"math"
-	"slices"
+	"net/http"
 
 	"github.com/datadropout/datadropout"
 )
@@ -16,98 +15,216 @@ import (
 //go:embed page.html
 var pageSource string
 
+//go:embed gallery.html
+var gallerySource string
+
 //go:embed style.html
 var styleSource string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"percent": Percent,
-	"share": func(a float64) string {
-		if math.IsNaN(a) {
-			return ""
-		}
-		return fmt.Sprintf("%.1f %%", 100*a)
-	},
-	"change": func(a float64) string {
-		if math.IsNaN(a) {
-			return ""
-		}
-		return fmt.Sprintf("%+.1f", 100*a)
-	},
-	"accuracy":  func(a float64) string { return Percent(a, math.NaN()) },
-	"plusminus": PlusMinus,
-	"points":    Points,
-	"seconds":   func(s float64) string { return fmt.Sprintf("%.1f s", s) },
-	"inc":       func(i int) int { return i + 1 },
-	"mebibytes": func(b int64) string { return fmt.Sprintf("%.0f MiB", float64(b)/(1<<20)) },
-	"name":      armName,
-	"deref":     func(e *datadropout.Effect) datadropout.Effect { return *e },
-}).Parse(styleSource + pageSource))
+	"percent":     Percent,
+	"accuracy":    func(a float64) string { return Percent(a, math.NaN()) },
+	"plusminus":   PlusMinus,
+	"points":      Points,
+	"calibration": Calibration,
+	"seconds":     func(s float64) string { return fmt.Sprintf("%.1f s", s) },
+	"mebibytes":   func(b int64) string { return fmt.Sprintf("%.0f MiB", float64(b)/(1<<20)) },
+	"name":        armName,
+	"deref":       func(e *datadropout.Effect) datadropout.Effect { return *e },
+	"picture":     picture,
+	"inc":         func(k int) int { return k + 1 },
+}).Parse(styleSource + gallerySource + pageSource))
 
-// shown is how many of the most harmful and of the most helpful samples the page shows.
-const shown = 20
-
-// card is one sample as the page shows it.
-type card struct {
-	Picture   template.URL
-	ID        string
-	Label     string
-	Predicted string
-	Original  string // the label before one was planted, else empty
-	Delta     string
-	Dropped   bool
+// Page returns report.html of a finished run: one self-contained page, without script and without anything to load.
+func Page(o *datadropout.Outcome) ([]byte, error) {
+	c, err := NewContent(o)
+	if err != nil {
+		return nil, err
+	}
+	return c.Render(nil)
 }
 
-// Page returns report.html: one self-contained page, without script and without anything to load.
-func Page(o *datadropout.Outcome) ([]byte, error) {
-	order := datadropout.MostHarmful(o.Estimates.Delta)
-	n := min(shown, len(order))
-	harmful, err := cards(o, order[:n])
-	if err != nil {
-		return nil, err
+// Render returns the page. With a review it has buttons and their script, which only the server of that review answers;
+// without, it has no script.
+func (c *Content) Render(review *Review) ([]byte, error) {
+	page := struct {
+		*Content
+		R                         *datadropout.Result
+		Seeds                     int
+		Lines                     []ArmLine
+		Verdict, Dropping         string
+		Gains                     []Gain
+		Dots, Dose, Curve, Deltas template.HTML
+		HarmfulCards, Helpfuls    []card
+		Controls                  bool // the dose-response has controls
+		Review                    *Review
+	}{
+		Content: c, R: &c.Result, Seeds: seedsOf(&c.Result), Lines: armLines(&c.Result), Verdict: verdict(&c.Result), Dropping: dropping(&c.Result),
+		Gains: gains(&c.Result), Dots: c.armPlot(armLines(&c.Result)), Dose: c.dosePlot(), Curve: c.curvePlot(), Deltas: c.histogramPlot(),
+		HarmfulCards: c.cards(c.Harmful, review), Helpfuls: c.cards(c.Helpful, review), Review: review,
 	}
-	last := slices.Clone(order[len(order)-n:])
-	slices.Reverse(last)
-	helpful, err := cards(o, last)
-	if err != nil {
-		return nil, err
+	for _, a := range c.Result.Drop.Amounts {
+		page.Controls = page.Controls || a.Random != nil
 	}
 	var b bytes.Buffer
-	err = pageTemplate.Execute(&b, map[string]any{
-		"O": o, "R": o.Result, "Lines": ArmLines(o), "Verdict": Verdict(o), "Dropping": Dropping(o),
-		"Harmful": harmful, "Helpful": helpful,
-		"Classes": ClassLines(o), "Calibration": Calibration(o),
-		"Dots": armPlot(ArmLines(o)), "Histogram": histogram(o),
-		"Version": datadropout.Version(),
-	})
+	err := pageTemplate.Execute(&b, page)
 	return b.Bytes(), err
 }
 
-func cards(o *datadropout.Outcome, order []int) ([]card, error) {
-	images := o.Data.Images
-	dropped := make(map[int]bool, len(o.Dropped))
-	for _, p := range o.Dropped {
-		dropped[p] = true
-	}
-	out := make([]card, len(order))
-	for k, i := range order {
-		p := o.Data.Split.Train[i]
-		var b bytes.Buffer
-		if err := png.Encode(&b, images.Image(p)); err != nil {
-			return nil, err
-		}
+// card is one sample as the page shows it.
+type card struct {
+	Sample
+	LabelName, PredictedName string
+	OriginalName             string // the label before one was planted, else empty
+	DeltaWords               string
+	Reasons                  []Reason
+	Strips                   []strip
+	// Decision is the state of a review.
+	Decision Decision
+	Review   *Review
+	Classes  []string
+}
+
+// strip is a row of small pictures beside a sample.
+type strip struct {
+	Title string
+	Items []stripItem
+}
+
+type stripItem struct {
+	Picture          []byte
+	ID, Label, Note  string
+	Differs, Mistake bool
+}
+
+func (c *Content) cards(samples []Sample, review *Review) []card {
+	out := make([]card, len(samples))
+	for k, s := range samples {
 		out[k] = card{
-			Picture:   template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())),
-			ID:        images.ID(p),
-			Label:     images.Classes[images.Labels[p]],
-			Predicted: images.Classes[o.Predicted[i]],
-			Delta:     fmt.Sprintf("%+.2e", o.Estimates.Delta[i]),
-			Dropped:   dropped[p],
+			Sample: s, LabelName: c.Classes[s.Label], PredictedName: c.Classes[s.Predicted], DeltaWords: fmt.Sprintf("%+.2e", s.Delta),
+			Review: review, Classes: c.Classes,
 		}
-		if images.Planted(p) {
-			out[k].Original = images.Classes[images.Original[p]]
+		if !math.IsNaN(float64(s.StandardError)) {
+			out[k].DeltaWords += fmt.Sprintf(" ± %.0e", float64(s.StandardError))
+		}
+		if s.Original != s.Label {
+			out[k].OriginalName = c.Classes[s.Original]
+		}
+		if review != nil {
+			out[k].Decision = review.Decisions[s.Index]
+		}
+		if s.Facts == nil {
+			continue
+		}
+		out[k].Reasons = c.reasons(s)
+		for _, row := range []struct {
+			title string
+			list  []Nearby
+		}{
+			{"Nearest", s.Facts.Neighbors}, {"Nearest in its class", s.Facts.ClassNeighbors}, {"Score samples it hurts most", s.Facts.Hurts},
+		} {
+			if len(row.list) == 0 {
+				continue
+			}
+			line := strip{Title: row.title}
+			for _, n := range row.list {
+				item := stripItem{Picture: n.Picture, ID: n.ID, Label: c.Classes[n.Label], Differs: n.Label != s.Label && n.Product == 0}
+				if n.Product != 0 {
+					item.Note = fmt.Sprintf("product of gradients %.2g", n.Product)
+				} else {
+					item.Note = fmt.Sprintf("distance %.2f", n.Distance)
+				}
+				if n.Predicted >= 0 && n.Predicted != n.Label {
+					item.Note, item.Mistake = item.Note+", taken for "+c.Classes[n.Predicted], true
+				}
+				line.Items = append(line.Items, item)
+			}
+			out[k].Strips = append(out[k].Strips, line)
 		}
 	}
-	return out, nil
+	return out
+}
+
+// picture is the data URL of an encoded picture, whose kind its first bytes tell.
+func picture(data []byte) template.URL {
+	kind := http.DetectContentType(data)
+	if kind != "image/png" && kind != "image/jpeg" {
+		kind = "image/png" // no picture: the page shows its description instead
+	}
+	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data)) //nolint:gosec // base64 of a picture
+}
+
+// Gain is what dropping changed on one split, over paired seeds: the difference of the metric and of the loss, dropped minus
+// full. The difference between the splits is the over-fitting of the selection: influence was computed on score, the amount
+// chosen on tune, and nothing on test.
+type Gain struct {
+	Split, Use   string
+	Metric, Loss datadropout.Effect
+}
+
+// gains returns the changes on score, tune and test; none where nothing was dropped.
+func gains(r *datadropout.Result) []Gain {
+	full, dropped := r.Arms[datadropout.Full], r.Arms[datadropout.Dropped]
+	if full == nil || dropped == nil || len(dropped.TestMetric) == 0 {
+		return nil
+	}
+	var all []Gain
+	for _, s := range []struct {
+		split, use                                       string
+		fullMetric, droppedMetric, fullLoss, droppedLoss []float64
+	}{
+		{"score", "influence was computed on it", full.ScoreMetric, dropped.ScoreMetric, full.ScoreLoss, dropped.ScoreLoss},
+		{"tune", "the amount was chosen on it", full.TuneMetric, dropped.TuneMetric, full.TuneLoss, dropped.TuneLoss},
+		{"test", "read once, at the end", full.TestMetric, dropped.TestMetric, full.TestLoss, dropped.TestLoss},
+	} {
+		n := len(s.fullMetric)
+		if n == 0 || len(s.droppedMetric) != n || len(s.fullLoss) != n || len(s.droppedLoss) != n {
+			continue
+		}
+		all = append(all, Gain{s.split, s.use, datadropout.PairedEffect(s.droppedMetric, s.fullMetric), datadropout.PairedEffect(s.droppedLoss, s.fullLoss)})
+	}
+	return all
+}
+
+// MetricWords writes the change of the metric with its interval.
+func (g Gain) MetricWords() string {
+	e := g.Metric
+	if math.IsNaN(float64(e.P)) {
+		return fmt.Sprintf("%+.2f", 100*e.Difference)
+	}
+	return fmt.Sprintf("%+.2f (%+.2f to %+.2f)", 100*e.Difference, 100*float64(e.CI95[0]), 100*float64(e.CI95[1]))
+}
+
+// LossWords writes the change of the loss with its interval.
+func (g Gain) LossWords() string {
+	e := g.Loss
+	if math.IsNaN(float64(e.P)) {
+		return fmt.Sprintf("%+.3f", e.Difference)
+	}
+	return fmt.Sprintf("%+.3f (%+.3f to %+.3f)", e.Difference, float64(e.CI95[0]), float64(e.CI95[1]))
+}
+
+// metric writes a value of the metric: an accuracy in percent, others as they are.
+func (c *Content) metric(v float64) string {
+	if c.Result.Metric == "accuracy" {
+		return Percent(v, math.NaN())
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+func (c *Content) metricTick(v float64) string {
+	if c.Result.Metric == "accuracy" {
+		return short(100*v) + " %"
+	}
+	return short(v)
+}
+
+// ClassName is the name of a class.
+func (c *Content) ClassName(k int) string {
+	if k < 0 || k >= len(c.Classes) {
+		return fmt.Sprint(k)
+	}
+	return c.Classes[k]
 }
 
 func armName(arm string) string {

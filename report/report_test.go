@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -41,10 +42,30 @@ func outcome(t *testing.T) *datadropout.Outcome {
 		o.TrainLoss = append(o.TrainLoss, float32(12-k)/8)
 	}
 	o.Estimates.Delta[0], o.Estimates.Delta[1] = -2e-4, -3e-4
+	o.Predicted[1] = noisy.Original[1]
+	o.Calibrated = true
+	o.Examined = datadropout.Examined{Harmful: []int{1, 0, 2}, Helpful: []int{11, 10}, References: 12, Samples: []datadropout.Examination{
+		{
+			Neighbors:      []datadropout.Neighbor{{Position: 4, Distance: 0.1}, {Position: 5, Distance: 0.25}},
+			ClassNeighbors: []datadropout.Neighbor{{Position: 7, Distance: 0.5}},
+			Copies:         []int{6}, Contrast: 0.2, ContrastRank: 0.5, Sharpness: 1, SharpnessRank: 0.5,
+			Hurts: []datadropout.Hurt{{Position: 12, Product: -3.5, Predicted: noisy.Labels[13]}},
+		},
+		{Contrast: 0.01, Isolation: 1},
+		{Contrast: 0.2, ContrastRank: 0.4, Sharpness: 1, SharpnessRank: 0.6},
+	}}
+	o.Curves = map[string][][]float64{}
+	for k, name := range datadropout.Arms {
+		for seed := range 3 {
+			o.Curves[name] = append(o.Curves[name], []float64{2, 1 + 0.1*float64(seed), 0.5, 0.25 / float64(k+1)})
+		}
+	}
 	arm := func(metric ...float64) *datadropout.ArmResult {
 		a := &datadropout.ArmResult{TestMetric: metric}
 		for _, m := range metric {
 			a.TestLoss = append(a.TestLoss, 1-m)
+			a.ScoreMetric, a.ScoreLoss = append(a.ScoreMetric, 2*m-0.8), append(a.ScoreLoss, 1.8-2*m)
+			a.TuneMetric, a.TuneLoss = append(a.TuneMetric, 1.5*m-0.4), append(a.TuneLoss, 1.4-1.5*m)
 		}
 		return a
 	}
@@ -56,13 +77,17 @@ func outcome(t *testing.T) *datadropout.Outcome {
 		Infl: datadropout.InflResult{Estimator: "cg", Seconds: 1.5, Solver: o.Solver,
 			Seeds: 1, Folds: 5, SeedCorrelation: datadropout.Number(math.NaN()), MedianStandardError: 1.55e-4},
 		Drop: datadropout.DropResult{Rule: "auto", Count: 2, Fraction: 2.0 / 12, PlantedFound: 2, Unfavorable: 3, Amounts: []datadropout.Amount{
-			{Loss: 0.5, Metric: 0.8}, {Rule: "fraction:0.2", Count: 2, Loss: 0.4, Metric: 0.85, LossChange: -0.1, StandardError: 0.02, Chosen: true}}},
+			{Loss: 0.5, Metric: 0.8}, {Rule: "fraction:0.2", Count: 2, Loss: 0.4, Metric: 0.85, LossChange: -0.1, StandardError: 0.02, Chosen: true,
+				Random: &datadropout.ControlAmount{LossChange: 0.03, StandardError: 0.01, Metric: 0.79}, HighestLoss: &datadropout.ControlAmount{LossChange: -0.05, StandardError: 0.02, Metric: 0.82}}}},
 		Arms: datadropout.ArmsResult{
 			datadropout.Full: arm(0.80, 0.81, 0.79), datadropout.Dropped: arm(0.85, 0.86, 0.84),
 			datadropout.Random: arm(0.78, 0.80, 0.79), datadropout.HighestLoss: arm(0.83, 0.82, 0.84)},
 		Seconds: datadropout.TimesResult{Round1: 3, Influence: 1.5, Choose: 1, Round2: 9, Total: 15}, PeakMemory: 64 << 20,
 	}
 	// Three test samples in three seeds: the first class has two of them, the second one.
+	for k, p := range o.Data.Split.Test {
+		noisy.Labels[p] = k / 2
+	}
 	for arm, right := range map[string]int{datadropout.Full: 3, datadropout.Dropped: 5} {
 		a := r.Arms[arm]
 		a.TestCalibrationError = []float64{0.1, 0.2, 0.15}
@@ -110,7 +135,7 @@ func TestFiles(t *testing.T) {
 	if err := Write(dir, o); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{ConfigFile, ResultFile, ScoresFile, DropFile, KeepFile, PageFile} {
+	for _, name := range []string{ConfigFile, ResultFile, ScoresFile, DropFile, KeepFile, CurvesFile, ContentFile, PageFile} {
 		raw, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -118,8 +143,8 @@ func TestFiles(t *testing.T) {
 		golden(t, name, raw)
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 6 {
-		t.Errorf("%d files in the run directory, want 6 and no temporary ones (%v)", len(entries), err)
+	if err != nil || len(entries) != 8 {
+		t.Errorf("%d files in the run directory, want 8 and no temporary ones (%v)", len(entries), err)
 	}
 }
 
@@ -163,7 +188,7 @@ func TestVerdictInWords(t *testing.T) {
 			o.Result.Effect = datadropout.Effect{Verdict: datadropout.NoSignificantChange, MoreSeeds: 2}
 		}, []string{"No significant change", "2 more would settle it"}, "Improved"},
 		{"one seed", func(o *datadropout.Outcome) {
-			o.Config.Seeds = 1
+			o.Result.Arms[datadropout.Full].TestMetric = []float64{0.8}
 			o.Result.Effect = datadropout.PairedEffect([]float64{0.9}, []float64{0.8})
 		}, []string{"No significant change", "One seed"}, "Improved"},
 		{"nothing dropped", func(o *datadropout.Outcome) { o.Result.Effect.Verdict = datadropout.NothingDropped }, []string{"Nothing dropped", "tune"}, "Improved"},
@@ -193,6 +218,8 @@ func TestPageWithoutDrop(t *testing.T) {
 	o.Dropped, o.Kept = nil, o.Data.Split.Train
 	o.Result.Drop.Count, o.Result.Control = 0, datadropout.Controls{}
 	o.Result.Effect = datadropout.Effect{Verdict: datadropout.NothingDropped, P: 1}
+	o.Curves = map[string][][]float64{datadropout.Full: o.Curves[datadropout.Full]}
+	o.Result.Drop.Amounts = o.Result.Drop.Amounts[:1]
 	for _, arm := range []string{datadropout.Dropped, datadropout.Random, datadropout.HighestLoss} {
 		o.Result.Arms[arm] = &datadropout.ArmResult{}
 	}
@@ -222,38 +249,55 @@ func TestNumbersThatDoNotExistAreNull(t *testing.T) {
 
 func TestClassLines(t *testing.T) {
 	o := outcome(t)
-	lines := ClassLines(o)
-	if len(lines) != 8 {
+	lines := classLines(o)
+	if len(lines) != len(o.Data.Images.Classes) {
 		t.Fatalf("%d lines, want one a class", len(lines))
 	}
-	first := lines[0]
-	if first.Class != o.Data.Images.Classes[0] || first.Full != 0.5 || math.Abs(first.Change()-1.0/3) > 1e-12 ||
-		first.MistakenFor != o.Data.Images.Classes[2] || first.Mistaken != 0.5 {
-		t.Errorf("%+v", first)
+	if l := lines[0]; l.Test != 2 || l.Before != 0.5 || math.Abs(l.After-5.0/6) > 1e-12 || l.Change() != "+33.33" {
+		t.Errorf("%+v, a change of %s", l, l.Change())
 	}
-	if lines[1].MistakenFor != "" || lines[1].Change() != 0 || !math.IsNaN(lines[2].Full) {
-		t.Errorf("%+v and %+v", lines[1], lines[2])
+	if l := lines[1]; l.Test != 1 || l.Before != 1 || l.Change() != "+0.00" {
+		t.Errorf("%+v", l)
+	}
+	if l := lines[2]; l.Test != 0 || l.Before != 0 || l.Change() != "" {
+		t.Errorf("a class without test samples: %+v", l)
+	}
+	train, dropped := 0, 0
+	for _, l := range lines {
+		train, dropped = train+l.Train, dropped+l.Dropped
+	}
+	if train != len(o.Data.Split.Train) || dropped != len(o.Dropped) {
+		t.Errorf("%d training samples and %d dropped in the table", train, dropped)
+	}
+	confusions := confusionLines(o)
+	if len(confusions) != 1 || confusions[0] != (ConfusionLine{0, 2, 1, 1.0 / 3}) {
+		t.Errorf("confusions %+v", confusions) // 3 and 1 samples in three seeds
 	}
 	// Of many classes those that changed most.
-	many := make([]string, 30)
-	full, dropped := &datadropout.ArmResult{}, &datadropout.ArmResult{}
+	many := make([]string, mostClasses+10)
+	full, after := &datadropout.ArmResult{}, &datadropout.ArmResult{}
 	for k := range many {
-		many[k] = string(rune('A' + k))
+		many[k] = fmt.Sprint("class ", k)
 		full.TestClassAccuracy = append(full.TestClassAccuracy, 0.5)
-		dropped.TestClassAccuracy = append(dropped.TestClassAccuracy, 0.5+datadropout.Number(k-20)/100)
+		after.TestClassAccuracy = append(after.TestClassAccuracy, 0.5+datadropout.Number(k-20)/200)
 	}
-	full.TestClassAccuracy[29] = datadropout.Number(math.NaN())
 	images := *o.Data.Images
 	images.Classes = many
+	images.Labels = make([]int, len(many))
 	o.Data = &datadropout.Data{Images: &images}
-	o.Result.Arms = datadropout.ArmsResult{datadropout.Full: full, datadropout.Dropped: dropped}
-	lines = ClassLines(o)
-	if len(lines) != shownClasses || lines[0].Class != "A" || lines[1].Class != "B" {
+	for k := range many {
+		images.Labels[k] = k
+		o.Data.Split.Test = append(o.Data.Split.Test, k)
+	}
+	o.Dropped = nil
+	o.Result.Arms = datadropout.ArmsResult{datadropout.Full: full, datadropout.Dropped: after}
+	lines = classLines(o)
+	if len(lines) != mostClasses || lines[0].Class != len(many)-1 {
 		t.Errorf("%d lines, the first %+v", len(lines), lines[0])
 	}
 	for _, l := range lines {
-		if l.Class == many[20] || l.Class == many[29] {
-			t.Errorf("%s is shown, which did not change or has no figure", l.Class)
+		if l.Class == 20 {
+			t.Errorf("class %d is shown, which did not change", l.Class)
 		}
 	}
 }

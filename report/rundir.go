@@ -1,5 +1,5 @@
 // Package report writes the files and pages that people and other programs read: a run directory's config.yaml,
-// result.json, scores.csv, drop.csv, keep.txt and report.html, and a study's verify.json, verify.csv and verify.html.
+// result.json, scores.csv, drop.csv, keep.txt, curves.csv, page.json and report.html, and a study's verify.json, verify.csv and verify.html.
 // docs/files.md describes each.
 package report
 
@@ -28,7 +28,10 @@ const (
 	ScoresFile = "scores.csv"
 	DropFile   = "drop.csv"
 	KeepFile   = "keep.txt"
+	CurvesFile = "curves.csv"
 	PageFile   = "report.html"
+	// ContentFile is what report.html is made of, beside result.json.
+	ContentFile = "page.json"
 )
 
 // Settings is the content of config.yaml: the settings of a run and what they were resolved against.
@@ -77,7 +80,15 @@ func ReadSettingsOver(path string, defaults datadropout.Config) (*Settings, erro
 // Write writes every file of a finished run but config.yaml, each under a temporary name first. result.json comes last,
 // so a directory that holds it is complete.
 func Write(dir string, o *datadropout.Outcome) error {
-	page, err := Page(o)
+	content, err := NewContent(o)
+	if err != nil {
+		return err
+	}
+	page, err := content.Render(nil)
+	if err != nil {
+		return err
+	}
+	kept, err := json.Marshal(content)
 	if err != nil {
 		return err
 	}
@@ -92,6 +103,8 @@ func Write(dir string, o *datadropout.Outcome) error {
 		{ScoresFile, scoresCSV(o)},
 		{DropFile, dropCSV(o)},
 		{KeepFile, keepTXT(o)},
+		{CurvesFile, curvesCSV(o)},
+		{ContentFile, append(kept, '\n')},
 		{PageFile, page},
 		{ResultFile, append(compactNumbers(result), '\n')},
 	} {

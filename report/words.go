@@ -21,16 +21,18 @@ type ArmLine struct {
 }
 
 // ArmLines returns the arms that were trained, in the order of datadropout.Arms.
-func ArmLines(o *datadropout.Outcome) []ArmLine {
+func ArmLines(o *datadropout.Outcome) []ArmLine { return armLines(&o.Result) }
+
+func armLines(r *datadropout.Result) []ArmLine {
 	var lines []ArmLine
 	for _, arm := range datadropout.Arms {
-		a := o.Result.Arms[arm]
+		a := r.Arms[arm]
 		if a == nil || len(a.TestMetric) == 0 {
 			continue
 		}
-		n := len(o.Data.Split.Train)
+		n := r.Data.Train
 		if arm != datadropout.Full {
-			n -= len(o.Dropped)
+			n -= r.Drop.Count
 		}
 		l := ArmLine{Arm: arm, Samples: n, MetricPerSeed: a.TestMetric}
 		l.Metric, l.MetricSD = stat.MeanStdDev(a.TestMetric, nil)
@@ -38,6 +40,14 @@ func ArmLines(o *datadropout.Outcome) []ArmLine {
 		lines = append(lines, l)
 	}
 	return lines
+}
+
+// seedsOf is the number of seeds behind a result.
+func seedsOf(r *datadropout.Result) int {
+	if full := r.Arms[datadropout.Full]; full != nil {
+		return len(full.TestMetric)
+	}
+	return 0
 }
 
 // Percent writes an accuracy with its spread, such as "87.31 ± 0.42 %". A spread that is NaN is left out.
@@ -66,18 +76,20 @@ func Points(e datadropout.Effect) string {
 }
 
 // Verdict returns the verdict in a sentence, with what limits it.
-func Verdict(o *datadropout.Outcome) string {
-	e, seeds := o.Result.Effect, o.Config.Seeds
+func Verdict(o *datadropout.Outcome) string { return verdict(&o.Result) }
+
+func verdict(r *datadropout.Result) string {
+	e, seeds := r.Effect, seedsOf(r)
 	var b strings.Builder
 	switch e.Verdict {
 	case datadropout.NothingDropped:
-		return nothingDropped(o)
+		return nothingDropped(r)
 	case datadropout.Improved:
-		fmt.Fprintf(&b, "Improved: dropping %d samples raised the test %s.", len(o.Dropped), o.Result.Metric)
+		fmt.Fprintf(&b, "Improved: dropping %d samples raised the test %s.", r.Drop.Count, r.Metric)
 	case datadropout.Worse:
-		fmt.Fprintf(&b, "Worse: dropping %d samples lowered the test %s.", len(o.Dropped), o.Result.Metric)
+		fmt.Fprintf(&b, "Worse: dropping %d samples lowered the test %s.", r.Drop.Count, r.Metric)
 	default:
-		fmt.Fprintf(&b, "No significant change of the test %s after dropping %d samples.", o.Result.Metric, len(o.Dropped))
+		fmt.Fprintf(&b, "No significant change of the test %s after dropping %d samples.", r.Metric, r.Drop.Count)
 		switch {
 		case seeds == 1:
 			b.WriteString(" One seed cannot show one; use at least three.")
@@ -88,17 +100,17 @@ func Verdict(o *datadropout.Outcome) string {
 	if seeds == 2 {
 		b.WriteString(" Two seeds make a wide interval.")
 	}
-	if !o.Result.Infl.Solver.Converged {
+	if !r.Infl.Solver.Converged {
 		b.WriteString(" But the influence solver did not converge: do not trust which samples were dropped.")
 	}
 	return b.String()
 }
 
-func nothingDropped(o *datadropout.Outcome) string {
-	if o.Result.Drop.Unfavorable == 0 {
+func nothingDropped(r *datadropout.Result) string {
+	if r.Drop.Unfavorable == 0 {
 		return "Nothing dropped: no sample has a removal effect below zero."
 	}
-	for _, a := range o.Result.Drop.Amounts {
+	for _, a := range r.Drop.Amounts {
 		if len(a.SeedLossChanges) > 0 {
 			return "Nothing dropped: what lowered the loss on the tune split at the first seed did not do so at all seeds by more than chance would."
 		}
@@ -107,11 +119,13 @@ func nothingDropped(o *datadropout.Outcome) string {
 }
 
 // Dropping returns a sentence on what was dropped and how many of the planted errors are in it.
-func Dropping(o *datadropout.Outcome) string {
-	d := o.Result.Drop
+func Dropping(o *datadropout.Outcome) string { return dropping(&o.Result) }
+
+func dropping(r *datadropout.Result) string {
+	d := r.Drop
 	s := fmt.Sprintf("%d of %d samples (%.1f %%) by the rule %s; %d have a removal effect below zero",
-		d.Count, o.Result.Data.Train, 100*d.Fraction, d.Rule, d.Unfavorable)
-	if planted := o.Result.Data.Planted; planted > 0 && d.Count > 0 {
+		d.Count, r.Data.Train, 100*d.Fraction, d.Rule, d.Unfavorable)
+	if planted := r.Data.Planted; planted > 0 && d.Count > 0 {
 		s += fmt.Sprintf(". %d of the dropped are planted errors: %.0f %% of the dropped, %.0f %% of the %d planted",
 			d.PlantedFound, 100*float64(d.PlantedFound)/float64(d.Count), 100*float64(d.PlantedFound)/float64(planted), planted)
 	}

@@ -76,7 +76,8 @@ func newRootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &datadropout.UsageError{Err: err} })
-	root.AddCommand(newRunCommand(), newVerifyCommand(), newDataCommand(), newNetsCommand(), newRecipesCommand(), newBenchCommand())
+	root.AddCommand(newRunCommand(), newVerifyCommand(), newReportCommand(), newReviewCommand(), newDataCommand(), newNetsCommand(),
+		newRecipesCommand(), newBenchCommand())
 	return root
 }
 
