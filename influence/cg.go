@@ -15,8 +15,9 @@ import (
 // C the mean Gauss-Newton matrix J^T (d^2 l/dz^2) J (Schraudolph 2002; Martens, ICML 2010) or the mean Hessian over
 // HessianSamples training samples, lambda the recipe's weight decay plus the damping. The scores of all training
 // samples take one forward-mode pass. With folds of the scoring set there is a system for each; they are solved side by
-// side, so that their curvature products share the forward pass. The preconditioner "diagonal" divides by an estimate of
-// the diagonal of C + lambda I.
+// side, so that their curvature products share the forward pass, and the preconditioner, which is computed once: "diagonal"
+// divides by an estimate of the diagonal of C + lambda I, "kronecker" solves with the Kronecker-factored curvature of
+// ekfac in place of C.
 type conjugateGradient struct{ options Options }
 
 var _ Estimator = (*conjugateGradient)(nil)
@@ -28,12 +29,9 @@ func (*conjugateGradient) Name() string { return "cg" }
 func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
 	o := e.options
 	sample := curvatureSample(p.Train, o.HessianSamples, p.Seed)
-	// At most MaxIterations products, one for the residual, and one more for each restart; one for the preconditioner.
+	// At most MaxIterations products, one for the residual, and one more for each restart.
 	products := o.MaxIterations + 1
-	if o.Preconditioner == DiagonalPreconditioner {
-		products++
-	}
-	count := newCounter(progress, len(p.Score)+products*len(sample)+len(p.Train))
+	count := newCounter(progress, len(p.Score)+preconditionerSamples(o.Preconditioner, sample)+products*len(sample)+len(p.Train))
 	d, err := newDerivatives(p, count.add)
 	if err != nil {
 		return nil, err
@@ -44,13 +42,9 @@ func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func
 		return nil, err
 	}
 	lambda := p.Recipe.WeightDecay + max(0, o.Damping)
-	var precondition func(r, z []float64)
-	if o.Preconditioner == DiagonalPreconditioner {
-		diagonal, err := d.diagonal(ctx, o.Curvature, sample, lambda)
-		if err != nil {
-			return nil, err
-		}
-		precondition = jacobi(diagonal)
+	precondition, err := d.preconditioner(ctx, o.Preconditioner, o.Curvature, sample, lambda)
+	if err != nil {
+		return nil, fmt.Errorf("the preconditioner: %w", err)
 	}
 	apply := d.damped(ctx, o.Curvature, lambda)
 	solutions, solvers, err := solveAll(func(v, out [][]float64) error { return apply(sample, v, out) },

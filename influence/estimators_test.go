@@ -51,7 +51,7 @@ func TestNewRefuses(t *testing.T) {
 		{"cg", Options{Damping: math.NaN()}, "damping"},
 		{"cg", Options{MaxIterations: -1}, "iterations"},
 		{"cg", Options{Tolerance: 1}, "tolerance"},
-		{"cg", Options{Preconditioner: "ilu"}, "known: none, diagonal"},
+		{"cg", Options{Preconditioner: "ilu"}, "known: none, diagonal, kronecker"},
 		{"lissa", Options{Scale: -1}, "scale"},
 		{"lissa", Options{Scale: math.Inf(1)}, "scale"},
 		{"lissa", Options{Depth: -1}, "depth"},

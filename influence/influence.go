@@ -131,7 +131,7 @@ type Options struct {
 	MaxIterations int `yaml:"max_iterations,omitempty" json:"max_iterations,omitempty"`
 	// Tolerance is the relative residual at which the solver stops. 0 means DefaultTolerance.
 	Tolerance float64 `yaml:"tolerance,omitempty" json:"tolerance,omitempty"`
-	// Preconditioner of cg is "none", the default, or "diagonal".
+	// Preconditioner of cg is "none", the default, "diagonal" or "kronecker".
 	Preconditioner string `yaml:"preconditioner,omitempty" json:"preconditioner,omitempty"`
 	// Scale, Depth and Repeats are those of lissa. 0 means a scale from the measured largest eigenvalue, a depth that
 	// brings the slowest component to the tolerance, and DefaultRepeats. One repeat shows no spread.
@@ -195,8 +195,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("the most iterations must not be negative, got %d", o.MaxIterations)
 	case !finite(o.Tolerance) || o.Tolerance < 0 || o.Tolerance >= 1:
 		return fmt.Errorf("the tolerance must lie in [0, 1), got %v", o.Tolerance)
-	case o.Preconditioner != "" && o.Preconditioner != NoPreconditioner && o.Preconditioner != DiagonalPreconditioner:
-		return fmt.Errorf("unknown preconditioner %q; known: %s, %s", o.Preconditioner, NoPreconditioner, DiagonalPreconditioner)
+	case o.Preconditioner != "" && !slices.Contains(preconditioners, o.Preconditioner):
+		return fmt.Errorf("unknown preconditioner %q; known: %s", o.Preconditioner, strings.Join(preconditioners, ", "))
 	case !finite(o.Scale) || o.Scale < 0:
 		return fmt.Errorf("the scale must be a finite number above 0, got %v", o.Scale)
 	case o.Depth < 0:

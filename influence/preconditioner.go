@@ -2,18 +2,83 @@ package influence
 
 import (
 	"context"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 )
 
 // Preconditioners that Options.Preconditioner names.
 const (
-	NoPreconditioner       = "none"
-	DiagonalPreconditioner = "diagonal"
+	NoPreconditioner        = "none"
+	DiagonalPreconditioner  = "diagonal"
+	KroneckerPreconditioner = "kronecker"
 )
 
-// diagonalProbes is the number of probes for the diagonal of the curvature.
-const diagonalProbes = 16
+var preconditioners = []string{NoPreconditioner, DiagonalPreconditioner, KroneckerPreconditioner}
+
+const (
+	// diagonalProbes is the number of probes for the diagonal of the curvature.
+	diagonalProbes = 16
+	// kroneckerDamping is the least damping of the Kronecker preconditioner, in units of the largest eigenvalue of C. The small
+	// eigenvalues of C are noise of the drawn targets and of a basis from few samples: without more than lambda the
+	// solver undoes them one by one. On lenet5, Fashion-MNIST, 1024 samples, it took 46, 43, 40 and 46 iterations at 0, 0.03, 0.1
+	// and 0.3 for a damping of 0.01, and 103, 84, 98 and 121 for 0.001.
+	kroneckerDamping = 0.03
+)
+
+// preconditionerSamples returns how many evaluations of samples the preconditioner that is named takes.
+func preconditionerSamples(name string, sample []int) int {
+	switch name {
+	case DiagonalPreconditioner:
+		return len(sample)
+	case KroneckerPreconditioner:
+		return 2 * len(sample)
+	}
+	return 0
+}
+
+// preconditioner returns the function that writes M^-1 r into z for the preconditioner of C + lambda I that is named, C the
+// mean curvature over the sample; nil for none. It is safe for concurrent use.
+func (d *derivatives) preconditioner(ctx context.Context, name, curvature string, sample []int, lambda float64) (func(r, z []float64), error) {
+	switch name {
+	case DiagonalPreconditioner:
+		diagonal, err := d.diagonal(ctx, curvature, sample, lambda)
+		if err != nil {
+			return nil, err
+		}
+		return jacobi(diagonal), nil
+	case KroneckerPreconditioner:
+		k, err := newKronecker(ctx, d.problem, sample, 0, d.tick)
+		if err != nil {
+			return nil, err
+		}
+		k.close()
+		return k.precondition(lambda), nil
+	}
+	return nil, nil
+}
+
+// precondition returns the preconditioner M = C + mu I, mu = lambda or kroneckerDamping of the largest eigenvalue of C,
+// whichever is more (Martens and Grosse, ICML 2015, arXiv:1503.05671, raise the damping of such factors in this way). M is
+// symmetric and positive definite whatever lambda is; without curvature and lambda it is the identity.
+func (k *kronecker) precondition(lambda float64) func(r, z []float64) {
+	mu := lambda
+	for _, l := range k.layers {
+		mu = max(mu, kroneckerDamping*slices.Max(l.moments))
+	}
+	if mu == 0 {
+		mu = 1
+	}
+	var inverses [][]float64
+	for _, l := range k.layers {
+		inverse := make([]float64, len(l.moments))
+		for j, x := range l.moments {
+			inverse[j] = 1 / (x + mu)
+		}
+		inverses = append(inverses, inverse)
+	}
+	return func(r, z []float64) { copy(z, k.solve(r, inverses)) }
+}
 
 // diagonal estimates the diagonal of C + lambda I, C the mean curvature over the sample, [P] (Bekas, Kokiopoulou and Saad,
 // Applied Numerical Mathematics 2007): with the elements of v drawn from -1 and 1, the mean of v * C v is diag C. Each of 16

@@ -75,7 +75,7 @@ func (s *settings) addInfluenceFlags(f *pflag.FlagSet) {
 	f.Float64Var(&c.Influence.Damping, "damping", c.Influence.Damping, "lambda added to the curvature, beside the weight decay; 0: the default, below 0: none")
 	f.IntVar(&c.Influence.HessianSamples, "hessian-samples", c.Influence.HessianSamples, "training samples that curvature products use; 0: the default, below 0: all")
 	f.IntVar(&c.Influence.MaxIterations, "max-iterations", c.Influence.MaxIterations, "most iterations of a solver; 0: the default")
-	f.StringVar(&c.Influence.Preconditioner, "preconditioner", c.Influence.Preconditioner, "of cg: none, diagonal (default none)")
+	f.StringVar(&c.Influence.Preconditioner, "preconditioner", c.Influence.Preconditioner, "of cg: none, diagonal, kronecker (default none)")
 	f.Float64Var(&c.Influence.Scale, "lissa-scale", c.Influence.Scale, "scale of lissa; 0: from the measured largest eigenvalue")
 	f.IntVar(&c.Influence.Depth, "lissa-depth", c.Influence.Depth, "steps of lissa; 0: from scale and damping")
 	f.IntVar(&c.Influence.Repeats, "lissa-repeats", c.Influence.Repeats, "repeats of lissa; 0: the default")
