@@ -35,8 +35,10 @@ type Store interface {
 	// Scores returns the removal effects saved under the key, such as "scores/0" (seed number), and the seconds that their
 	// estimation took.
 	Scores(key string) (s *influence.Scores, seconds float64, ok bool, err error)
-	// SaveScores saves removal effects.
+	// SaveScores saves removal effects, and removes what the scratch of the key holds.
 	SaveScores(key string, s *influence.Scores, seconds float64) error
+	// Scratch returns where the estimation of the scores under the key keeps what it computes on the way; nil for nowhere.
+	Scratch(key string) influence.Scratch
 }
 
 // DirStore is the Store of a run directory: checkpoints/ and state.json.
@@ -236,8 +238,42 @@ func (s *DirStore) SaveScores(key string, scores *influence.Scores, seconds floa
 	if err := maybe.WriteFile(s.path(key, ".json"), raw, 0o644); err != nil {
 		return err
 	}
+	parts, err := filepath.Glob(s.path(key, ".*"+partialExtension))
+	for _, part := range parts {
+		err = errors.Join(err, os.Remove(part))
+	}
+	if err != nil {
+		return err
+	}
 	s.state.Seconds[key] = seconds
 	return s.saveState()
+}
+
+// partialExtension is that of the files of a scratch.
+const partialExtension = ".partial"
+
+// Scratch implements Store: a file for each name beside that of the scores.
+func (s *DirStore) Scratch(key string) influence.Scratch { return &dirScratch{s, key} }
+
+type dirScratch struct {
+	store *DirStore
+	key   string
+}
+
+func (s *dirScratch) path(name string) string { return s.store.path(s.key, "."+name+partialExtension) }
+
+// Load implements influence.Scratch.
+func (s *dirScratch) Load(name string) ([]byte, bool, error) {
+	blob, err := os.ReadFile(s.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	return blob, err == nil, err
+}
+
+// Save implements influence.Scratch.
+func (s *dirScratch) Save(name string, blob []byte) error {
+	return maybe.WriteFile(s.path(name), blob, 0o644)
 }
 
 // memoryStore is the Store of a run that leaves nothing on disk.
@@ -293,6 +329,9 @@ func (s *memoryStore) SaveScores(key string, scores *influence.Scores, seconds f
 	s.scores[key], s.seconds[key] = scores, seconds
 	return nil
 }
+
+// Scratch implements Store. What does not outlast the process needs none.
+func (s *memoryStore) Scratch(string) influence.Scratch { return nil }
 
 var (
 	_ Store = (*DirStore)(nil)

@@ -37,6 +37,9 @@ type Problem struct {
 	Seed uint64
 	// Folds is the number of parts that Score is cut into for Scores.Folds; 0 and 1 mean none.
 	Folds int
+	// Scratch, unless nil, keeps what is computed on the way, so that scoring continues where it was interrupted. It must be
+	// that of this problem and estimator: of Source only the names of the samples are compared.
+	Scratch Scratch
 }
 
 const defaultBatch = 128

@@ -2,10 +2,12 @@ package influence
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"runtime"
 	"sync"
 
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/mat"
 
@@ -39,11 +41,18 @@ const (
 // basis of the parameters, in which Lambda is the mean square of each derivative.
 //
 // The expectations are means over samples, with targets drawn from the model's predictions: see [fisher].
+//
+// With a problem's Scratch the sums are kept as they grow, and a computation that was interrupted continues where it was.
 type kronecker struct {
 	fisher  *fisher
 	layers  []*kroneckerLayer // in the order of the taps
 	block   int               // the most rows of an eigenproblem
 	samples int
+	// stage and at, the samples that its sums hold, are where the computation stands; every is how many samples apart it is
+	// kept, key what it is, and note what there is to tell about what was kept before.
+	stage, at, every int
+	key              [sha256.Size]byte
+	note             string
 }
 
 // kroneckerLayer holds C for the parameters of one tap.
@@ -103,21 +112,63 @@ func newKronecker(ctx context.Context, p *Problem, positions []int, block int, t
 	if block == 0 {
 		block = kroneckerBlock
 	}
-	k := &kronecker{fisher: f, block: block, samples: len(positions)}
-	for _, step := range []func(context.Context, []int) error{k.factorize, k.decompose, k.measure} {
-		if err := step(ctx, positions); err != nil {
-			k.close()
-			return nil, err
-		}
+	k := &kronecker{fisher: f, block: block, samples: len(positions), every: keepEvery}
+	if err := k.compute(ctx, positions); err != nil {
+		k.close()
+		return nil, err
 	}
 	return k, nil
+}
+
+// compute carries out what is left to be done.
+func (k *kronecker) compute(ctx context.Context, positions []int) error {
+	if err := k.lookAtTaps(); err != nil {
+		return err
+	}
+	if err := k.resume(positions); err != nil {
+		return err
+	}
+	if k.stage == stageFactors {
+		if err := k.factorize(ctx, positions); err != nil {
+			return err
+		}
+		if err := k.decompose(ctx); err != nil {
+			return err
+		}
+		k.stage, k.at = stageMoments, 0
+		if err := k.keep(); err != nil {
+			return err
+		}
+	}
+	k.loadBases()
+	return k.measure(ctx, positions)
+}
+
+// lookAtTaps describes the layers by a graph that is built and thrown away, for what was kept of them must be read before the
+// first evaluation.
+func (k *kronecker) lookAtTaps() (err error) {
+	defer func() { // building a graph panics with its errors
+		if thrown := recover(); thrown != nil {
+			var ok bool
+			if err, ok = thrown.(error); !ok {
+				panic(thrown)
+			}
+		}
+	}()
+	g := NewGraph(k.fisher.problem.Backend, "taps")
+	defer g.Finalize()
+	var in []*Node
+	for n, t := range k.fisher.fixed {
+		in = append(in, Parameter(g, fmt.Sprint("input ", n), t.(*tensors.Tensor).Shape()))
+	}
+	return k.describe(k.fisher.taps(in, true))
 }
 
 // close frees the compiled graphs and the tensors. [kronecker.solve] needs none of them.
 func (k *kronecker) close() { k.fisher.close() }
 
-// describe fills layers from the taps. Parameters that no tap tells of, or two, have no curvature here.
-func (k *kronecker) describe(taps []tapped) {
+// describe fills layers from the taps. Parameters that no tap tells of, or two, have no curvature here, and are an error.
+func (k *kronecker) describe(taps []tapped) error {
 	params := k.fisher.problem.Net.Params
 	told := make([]int, len(params))
 	k.layers = nil
@@ -139,10 +190,11 @@ func (k *kronecker) describe(taps []tapped) {
 	}
 	for i, n := range told {
 		if n != 1 {
-			panic(fmt.Errorf("influence: the network %s tells %d times where its parameter %s acts, and must once",
-				k.fisher.problem.Net.Name, n, params[i].Name))
+			return fmt.Errorf("influence: the network %s tells %d times where its parameter %s acts, and must once",
+				k.fisher.problem.Net.Name, n, params[i].Name)
 		}
 	}
+	return nil
 }
 
 func elements(p net.Param) int {
@@ -166,7 +218,7 @@ func (k *kronecker) bases() []*eigenbasis {
 
 // factorize sums the factors over the samples.
 func (k *kronecker) factorize(ctx context.Context, positions []int) error {
-	return k.fisher.each(ctx, "factors", k.factorGraph, positions, func(_, _ int, sums []float32) {
+	return k.stream(ctx, "factors", k.factorGraph, positions, func(sums []float32) {
 		for _, b := range k.bases() {
 			for _, factor := range b.factor {
 				for j := range factor {
@@ -178,9 +230,8 @@ func (k *kronecker) factorize(ctx context.Context, positions []int) error {
 	})
 }
 
-// decompose computes the eigenvectors of all factors, as many at once as there are threads for, and makes them inputs of
-// the graphs to come: Q_A and Q_S of each layer, block by block.
-func (k *kronecker) decompose(ctx context.Context, _ []int) error {
+// decompose computes the eigenvectors of all factors, as many at once as there are threads for.
+func (k *kronecker) decompose(ctx context.Context) error {
 	type job struct {
 		basis *eigenbasis
 		block int
@@ -212,6 +263,11 @@ func (k *kronecker) decompose(ctx context.Context, _ []int) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// loadBases makes the eigenvectors inputs of the graphs to come: Q_A and Q_S of each layer, block by block.
+func (k *kronecker) loadBases() {
 	for _, b := range k.bases() {
 		for _, q := range b.vectors {
 			rows, columns := q.Dims()
@@ -222,12 +278,11 @@ func (k *kronecker) decompose(ctx context.Context, _ []int) error {
 			k.fisher.fixed = append(k.fisher.fixed, tensors.FromFlatDataAndDimensions(flat, rows, columns))
 		}
 	}
-	return nil
 }
 
 // measure computes Lambda.
 func (k *kronecker) measure(ctx context.Context, positions []int) error {
-	err := k.fisher.each(ctx, "second moments", k.momentGraph, positions, func(_, _ int, sums []float32) {
+	err := k.stream(ctx, "second moments", k.momentGraph, positions, func(sums []float32) {
 		for _, l := range k.layers {
 			for j := range l.moments {
 				l.moments[j] += float64(sums[j])
@@ -367,6 +422,9 @@ func (k *kronecker) solver(lambda float64, zeros int) Solver {
 		"the widest layer's inputs take %.1f MB a batch", len(k.layers), blocks, rows, 8e-6*float64(values), 4e-6*float64(windows))
 	if zeros > 0 {
 		s.Message = fmt.Sprintf("the curvature is zero in %d directions, which are left out; raise the damping. ", zeros) + s.Message
+	}
+	if k.note != "" {
+		s.Message += "; " + k.note
 	}
 	return s
 }

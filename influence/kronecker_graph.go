@@ -53,7 +53,6 @@ func operands(t tapped) (a, d *Node) {
 // factorGraph returns the sums over a batch of a a^T and d d^T, for the diagonal blocks of every layer, one after the other.
 func (k *kronecker) factorGraph(in []*Node) []*Node {
 	taps := k.fisher.taps(in, true)
-	k.describe(taps)
 	var sums []*Node
 	for n, l := range k.layers {
 		if l.in == nil {
