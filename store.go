@@ -37,6 +37,8 @@ type Store interface {
 	Scores(key string) (s *influence.Scores, seconds float64, ok bool, err error)
 	// SaveScores saves removal effects, and removes what the scratch of the key holds.
 	SaveScores(key string, s *influence.Scores, seconds float64) error
+	// TempDir returns the folder for files that hold what does not fit in memory; empty for the system's.
+	TempDir() string
 	// Scratch returns where the estimation of the scores under the key keeps what it computes on the way; nil for nowhere.
 	Scratch(key string) influence.Scratch
 }
@@ -84,13 +86,14 @@ func RemoveRun(dir string) error {
 }
 
 // Fingerprint returns what [OpenDirStore] compares: a hash of the settings that decide the result and of the data.
-// Settings that do not change a bit of it, such as the number of threads, are left out.
+// Settings that do not change a bit of it, such as the number of threads and the bounds on memory and disk, are left out.
 func Fingerprint(c Config, d *Data) (string, error) {
 	c.Threads, c.DataDir = 0, ""
 	fromFile := c.labelsFromFile()
 	if fromFile {
 		c.LabelNoiseMatrix, c.NoisyLabels = "", "" // what they hold counts, not where they lie
 	}
+	c.Influence.Memory, c.Influence.Disk = 0, 0
 	settings, err := json.Marshal(c)
 	if err != nil {
 		return "", err
@@ -252,6 +255,9 @@ func (s *DirStore) SaveScores(key string, scores *influence.Scores, seconds floa
 // partialExtension is that of the files of a scratch.
 const partialExtension = ".partial"
 
+// TempDir implements Store: the folder of what is finished, so that it is on the disk that was chosen for the run.
+func (s *DirStore) TempDir() string { return filepath.Join(s.dir, checkpointDir) }
+
 // Scratch implements Store: a file for each name beside that of the scores.
 func (s *DirStore) Scratch(key string) influence.Scratch { return &dirScratch{s, key} }
 
@@ -329,6 +335,9 @@ func (s *memoryStore) SaveScores(key string, scores *influence.Scores, seconds f
 	s.scores[key], s.seconds[key] = scores, seconds
 	return nil
 }
+
+// TempDir implements Store.
+func (s *memoryStore) TempDir() string { return "" }
 
 // Scratch implements Store. What does not outlast the process needs none.
 func (s *memoryStore) Scratch(string) influence.Scratch { return nil }

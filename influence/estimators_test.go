@@ -57,6 +57,8 @@ func TestNewRefuses(t *testing.T) {
 		{"lissa", Options{Depth: -1}, "depth"},
 		{"lissa", Options{Repeats: -1}, "repeats"},
 		{"arnoldi", Options{Rank: -1}, "rank"},
+		{"metagradient", Options{Memory: -1}, "memory"},
+		{"metagradient", Options{Disk: -1}, "disk"},
 	} {
 		if _, err := New(test.name, test.options); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s %+v: error %v, want one about %q", test.name, test.options, err, test.says)

@@ -40,6 +40,9 @@ type Problem struct {
 	// Scratch, unless nil, keeps what is computed on the way, so that scoring continues where it was interrupted. It must be
 	// that of this problem and estimator: of Source only the names of the samples are compared.
 	Scratch Scratch
+	// ScratchDir is the folder for files that hold what does not fit in memory while scoring goes on, where Options.Disk allows
+	// that; empty means the system's for temporary files.
+	ScratchDir string
 }
 
 const defaultBatch = 128
@@ -143,9 +146,11 @@ type Options struct {
 	Repeats int     `yaml:"repeats,omitempty" json:"repeats,omitempty"`
 	// Rank is the number of eigenpairs of arnoldi, which holds 2 Rank + 20 vectors of parameters. 0 means DefaultRank.
 	Rank int `yaml:"rank,omitempty" json:"rank,omitempty"`
-	// Memory bounds the host memory for the steps of a training that is repeated, in bytes; see [train.Engine.Trajectory].
+	// Memory bounds the host memory for the steps of a training that is repeated, in bytes; see [train.Bounds].
 	// 0 means DefaultMemory. Scores do not depend on it, only time does.
 	Memory int64 `yaml:"memory,omitempty" json:"memory,omitempty"`
+	// Disk bounds a file for those steps that Memory has no room for, in bytes. 0 means none: they are computed again.
+	Disk int64 `yaml:"disk,omitempty" json:"disk,omitempty"`
 	// NoSmoothnessCheck leaves out the check of metagradient that training is smooth, three trainings; see Solver.Smoothness.
 	NoSmoothnessCheck bool `yaml:"no_smoothness_check,omitempty" json:"no_smoothness_check,omitempty"`
 	// Checkpoints is the number of checkpoints of training that tracin adds up over, no more than there are steps. 0 means
@@ -210,6 +215,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("the rank must not be negative, got %d", o.Rank)
 	case o.Memory < 0:
 		return fmt.Errorf("the bound on memory must not be negative, got %d", o.Memory)
+	case o.Disk < 0:
+		return fmt.Errorf("the bound on disk must not be negative, got %d", o.Disk)
 	case o.Checkpoints < 0:
 		return fmt.Errorf("the number of checkpoints must not be negative, got %d", o.Checkpoints)
 	}
@@ -217,7 +224,7 @@ func (o Options) validate() error {
 }
 
 // WithDefaults returns the options of an estimator with their defaults in place of zero values, so that they mean the same whatever the
-// defaults become; but for Memory, which no score depends on, and for Scale and Depth, which are measured where they are
+// defaults become; but for Memory and Disk, which no score depends on, and for Scale and Depth, which are measured where they are
 // zero. Negative values keep their meaning.
 func (o Options) WithDefaults(estimator string) Options {
 	if o.Damping == 0 {

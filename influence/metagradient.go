@@ -60,9 +60,9 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	if err := p.Recipe.Validate(); err != nil {
 		return nil, fmt.Errorf("influence: the training that metagradient repeats: %w", err)
 	}
-	memory := e.options.Memory
-	if memory == 0 {
-		memory = DefaultMemory
+	bounds := train.Bounds{Memory: e.options.Memory, Disk: e.options.Disk, Dir: p.ScratchDir}
+	if bounds.Memory == 0 {
+		bounds.Memory = DefaultMemory
 	}
 	if err := checkStatistics(p); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	size := min(p.Recipe.BatchSize, len(p.Train))
 	steps := p.Recipe.Steps(len(p.Train))
 	var count *counter
-	trajectory, err := engine.Trajectory(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, memory, func(_, planned int) {
+	trajectory, err := engine.SpilledTrajectory(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, bounds, func(_, planned int) {
 		if count == nil {
 			total := planned + sweepCost*steps
 			if !e.options.NoSmoothnessCheck {
@@ -105,6 +105,9 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	scores.Solver = Solver{Converged: true, Message: fmt.Sprintf(
 		"%d steps back; training took %.2f times its steps, and the way back held %.1f MB",
 		steps, float64(trajectory.Done())/float64(steps), float64(trajectory.Peak())/1e6)}
+	if onDisk := trajectory.PeakOnDisk(); onDisk > 0 {
+		scores.Solver.Message += fmt.Sprintf(" in memory and %.1f MB on disk", float64(onDisk)/1e6)
+	}
 	if !e.options.NoSmoothnessCheck {
 		if err := checkSmoothness(ctx, engine, p, scores.Delta, &scores.Solver, count.add); err != nil {
 			return nil, err

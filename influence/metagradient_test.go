@@ -1,8 +1,11 @@
 package influence
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -258,6 +261,32 @@ func TestMetagradientSameBits(t *testing.T) {
 		if len(messages) != 4 {
 			t.Errorf("%s: the bounds on memory change nothing: %v", n.Name, messages)
 		}
+	}
+}
+
+// TestMetagradientOnDisk has room in memory for next to nothing and on disk for all or some of the steps: the same bits, and
+// the message tells.
+func TestMetagradientOnDisk(t *testing.T) {
+	src, n := newBlobs(80, 2, 3, 3, 7), moving()
+	p := replayable(t, 2, n, src, metaRecipe, 3)
+	p.ScratchDir = t.TempDir()
+	want := score(t, estimator(t, "metagradient", Options{}), p)
+	vector := int64(4 * (n.Size() + n.StateSize()))
+	for disk, repeats := range map[int64]bool{1000: false, 9: true} {
+		s := score(t, estimator(t, "metagradient", Options{Memory: 5 * vector, Disk: disk * vector}), p)
+		if !slices.Equal(s.Delta, want.Delta) {
+			t.Errorf("%d vectors on disk: other bits", disk)
+		}
+		if !strings.Contains(s.Solver.Message, "MB in memory and") || strings.Contains(s.Solver.Message, "took 1.00 times") == repeats {
+			t.Errorf("%d vectors on disk: %q", disk, s.Solver.Message)
+		}
+	}
+	if left, err := os.ReadDir(p.ScratchDir); err != nil || len(left) > 0 {
+		t.Errorf("%v is left (%v)", left, err)
+	}
+	p.ScratchDir = filepath.Join(p.ScratchDir, "missing")
+	if _, err := estimator(t, "metagradient", Options{Memory: 5 * vector, Disk: 1 << 20}).Score(t.Context(), p, nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder that is not there: error %v", err)
 	}
 }
 

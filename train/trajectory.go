@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -10,20 +11,35 @@ import (
 	"github.com/datadropout/datadropout/dataset"
 )
 
-// Trajectory is a finished training that can be gone through backwards. It keeps the parameters of some steps in memory
-// and computes the others again from checkpoints, bit for bit, so that a bound on memory is paid for by time. Nothing is
-// spilled to disk. It is not safe for concurrent use.
+// Trajectory is a finished training that can be gone through backwards. It keeps the parameters of some steps in memory,
+// of others on disk, and computes the rest again from checkpoints, bit for bit, so that bounds on memory and disk are paid
+// for by time. It is not safe for concurrent use.
 type Trajectory struct {
 	round  *round
-	memory int64
 	ticked func(done, planned int)
 	walk   *walk
 	final  *Model
 	// done counts the steps carried out so far, planned those in all.
 	done, planned int
-	spare         [][]float32
-	used          int // vectors of P values in memory
-	peak          int
+	// vectors is the number of vectors of P values that can be kept beside the start, memory of them there and the others in
+	// disk, which is nil where none are.
+	vectors, memory int
+	disk            *slots
+	kept            int // vectors in memory that are kept beside the start
+	used, peak      int // vectors in memory, all of them
+	spare           [][]float32
+	buffer          point // what was read last from disk
+}
+
+// Bounds limit what a trajectory keeps, in bytes.
+type Bounds struct {
+	// Memory bounds the host memory.
+	Memory int64
+	// Disk bounds a file for what Memory has no room for; 0 means none. It takes the memory of four vectors of parameters to
+	// make use of it.
+	Disk int64
+	// Dir is the folder of the file, which is gone when the trajectory is closed; empty means the system's for temporary files.
+	Dir string
 }
 
 // Moment is one step of a training, seen before its update. Its vectors and batch are valid until the visit ends.
@@ -44,21 +60,32 @@ type Moment struct {
 // training stood at the start of each, and the parameters of every step of the last one if recorded.
 type walk struct {
 	bounds []int
-	points []point
-	moment []point // without momentum
+	points []stored
+	moment []stored // without momentum
 }
 
-// Trajectory carries out the training that [Engine.Train] does, from the same seed to the same bits, and keeps what
-// going through it backwards needs. memory bounds the host memory for that, in bytes; a bound too small for the number
-// of steps is an error that says what is needed. tick, which may be nil, is called after every step that is carried
-// out, here and in [Trajectory.Backward], with what Done and Planned return.
+// stored is a point whose vectors are in memory, or in slots on disk where they are nil: state beside theta.
+type stored struct {
+	point
+	thetaSlot, momentumSlot int // below 0 where there is none
+}
+
+// Trajectory is [Engine.SpilledTrajectory] with a bound on the host memory, in bytes, and nothing on disk.
+func (e *Engine) Trajectory(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, memory int64, tick func(done, planned int)) (*Trajectory, error) {
+	return e.SpilledTrajectory(ctx, src, idx, r, seed, Bounds{Memory: memory}, tick)
+}
+
+// SpilledTrajectory carries out the training that [Engine.Train] does, from the same seed to the same bits, and keeps what
+// going through it backwards needs. Bounds too small for the number of steps are an error that says what is needed. tick, which
+// may be nil, is called after every step that is carried out, here and in [Trajectory.Backward], with what Done and Planned
+// return.
 //
-// Let T be the steps and M the vectors of P parameters that fit. With T <= M every step is recorded and nothing computed
+// Let T be the steps and M the vectors of P parameters that fit, in memory first, then on disk. With T <= M every step is recorded and nothing computed
 // again. Otherwise the steps are cut into the fewest equal segments for which a checkpoint for each, of parameters and
 // momentum, and the steps of one segment fit: at least about sqrt(8 T) vectors, for less than one training's steps more.
 // With less memory than that the steps are halved, and each half treated so (after Griewank, 1992): the first halving costs
 // up to one training more, every further one half of one.
-func (e *Engine) Trajectory(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, memory int64, tick func(done, planned int)) (*Trajectory, error) {
+func (e *Engine) SpilledTrajectory(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, bounds Bounds, tick func(done, planned int)) (*Trajectory, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -69,13 +96,12 @@ func (e *Engine) Trajectory(ctx context.Context, src dataset.Source, idx []int, 
 	if tick == nil {
 		tick = func(int, int) {}
 	}
-	t := &Trajectory{round: run, memory: memory, ticked: tick}
-	if least := 2 + leastVectors(run.steps); t.vectors() < least-2 {
-		run.close()
-		return nil, fmt.Errorf("going back through %d steps of %s takes at least %d bytes of memory, the bound is %d",
-			run.steps, e.net.Name, int64(least)*t.vectorBytes(), memory)
+	t := &Trajectory{round: run, ticked: tick}
+	if err := t.provide(bounds); err != nil {
+		t.Close()
+		return nil, err
 	}
-	t.planned = run.steps + again(run.steps, t.vectors(), true)
+	t.planned = run.steps + again(run.steps, t.vectors, true)
 	if err := t.begin(ctx, seed); err != nil {
 		t.Close()
 		return nil, err
@@ -83,12 +109,42 @@ func (e *Engine) Trajectory(ctx context.Context, src dataset.Source, idx []int, 
 	return t, nil
 }
 
+// provide settles how many vectors are kept, in memory and on disk, and makes the file. Two in memory are the start. Where
+// there is a file two more are what is read from it.
+func (t *Trajectory) provide(bounds Bounds) error {
+	const start, reading = 2, 2
+	steps := t.round.steps
+	fit := func(bytes int64) int { return int(min(bytes/t.vectorBytes(), math.MaxInt32)) }
+	t.memory = fit(bounds.Memory) - start
+	t.vectors = t.memory
+	if onDisk := min(fit(bounds.Disk), steps-(t.memory-reading)); steps > t.memory && t.memory >= reading && onDisk > reading {
+		t.memory -= reading
+		t.vectors = t.memory + onDisk
+	}
+	if least := leastVectors(steps); t.vectors < least {
+		bytes := t.vectorBytes()
+		return fmt.Errorf("going back through %d steps of %s takes at least %d bytes of memory, or %d of memory and %d of disk; the bounds are %d of memory and %d of disk",
+			steps, t.round.engine.net.Name, int64(start+least)*bytes, (start+reading)*bytes, int64(least)*bytes, bounds.Memory, bounds.Disk)
+	}
+	if t.vectors == t.memory {
+		return nil
+	}
+	var err error
+	if t.disk, err = newSlots(bounds.Dir, t.vectors-t.memory, t.vectorBytes()); err != nil {
+		return err
+	}
+	n := t.round.engine.net
+	t.buffer = point{theta: make([]float32, n.Size()), momentum: make([]float32, n.Size()), state: make([]float32, n.StateSize())}
+	t.hold(reading)
+	return nil
+}
+
 func (t *Trajectory) begin(ctx context.Context, seed uint64) error {
 	theta, state := t.round.engine.net.Init(seed)
 	start := point{theta: theta, momentum: make([]float32, len(theta)), state: state}
 	t.hold(2)
 	var err error
-	if t.walk, err = t.advance(ctx, start, t.round.steps, t.vectors(), true); err != nil {
+	if t.walk, err = t.advance(ctx, stored{point: start, thetaSlot: -1, momentumSlot: -1}, t.round.steps, t.vectors, true); err != nil {
 		return err
 	}
 	t.final = &Model{Theta: make([]float32, len(theta)), State: make([]float32, len(state))}
@@ -116,10 +172,21 @@ func (t *Trajectory) Planned() int { return t.planned }
 // Peak returns the most host memory that the trajectory has held, in bytes.
 func (t *Trajectory) Peak() int64 { return int64(t.peak) * t.vectorBytes() }
 
-// Close frees everything.
+// PeakOnDisk returns the most bytes that the trajectory has kept on disk.
+func (t *Trajectory) PeakOnDisk() int64 {
+	if t.disk == nil {
+		return 0
+	}
+	return int64(t.disk.most) * t.vectorBytes()
+}
+
+// Close frees everything, and removes the file.
 func (t *Trajectory) Close() {
 	t.round.close()
-	t.walk, t.spare = nil, nil
+	t.walk, t.spare, t.buffer = nil, nil, point{}
+	if t.disk != nil {
+		_ = t.disk.close() // what was in it is not wanted any more
+	}
 }
 
 // Backward calls visit with every step from the last to the first, and frees what it has passed, so that it can be
@@ -130,7 +197,7 @@ func (t *Trajectory) Backward(ctx context.Context, visit func(Moment) error) err
 		return fmt.Errorf("a trajectory can be gone through backwards once")
 	}
 	t.walk = nil
-	return t.back(ctx, w, t.vectors(), visit)
+	return t.back(ctx, w, t.vectors, visit)
 }
 
 // back visits the steps of a walk backwards with the given number of vectors for checkpoints and steps, those that the
@@ -150,18 +217,21 @@ func (t *Trajectory) back(ctx context.Context, w *walk, vectors int, visit func(
 			return err
 		}
 		if j > 0 {
-			t.release(w.points[j].theta, w.points[j].momentum)
+			t.release(w.points[j])
 		}
 	}
 	return nil
 }
 
-func (t *Trajectory) visit(ctx context.Context, moments []point, visit func(Moment) error) error {
+func (t *Trajectory) visit(ctx context.Context, moments []stored, visit func(Moment) error) error {
 	for k := len(moments) - 1; k >= 0; k-- {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p := moments[k]
+		p, err := t.fetch(moments[k])
+		if err != nil {
+			return err
+		}
 		if err := t.round.fill(p.step); err != nil {
 			return err
 		}
@@ -171,15 +241,15 @@ func (t *Trajectory) visit(ctx context.Context, moments []point, visit func(Mome
 		}); err != nil {
 			return err
 		}
-		t.release(p.theta)
+		t.release(moments[k])
 	}
 	return nil
 }
 
 // advance carries out the steps from start to end, or, where the end is not asked for, those that going back needs.
-func (t *Trajectory) advance(ctx context.Context, start point, end, vectors int, toEnd bool) (*walk, error) {
+func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int, toEnd bool) (*walk, error) {
 	segments, recorded := cut(end-start.step, vectors)
-	w := &walk{bounds: make([]int, segments+1), points: []point{start}}
+	w := &walk{bounds: make([]int, segments+1), points: []stored{start}}
 	for j := range w.bounds {
 		w.bounds[j] = start.step + j*(end-start.step)/segments
 	}
@@ -190,7 +260,11 @@ func (t *Trajectory) advance(ctx context.Context, start point, end, vectors int,
 	} else if !recorded {
 		stop = last
 	}
-	t.round.load(start)
+	from, err := t.fetch(start)
+	if err != nil {
+		return nil, err
+	}
+	t.round.load(from)
 	for s := start.step; ; s++ {
 		if j := len(w.points); j < segments && s == w.bounds[j] {
 			p, err := t.save(s, true)
@@ -272,46 +346,81 @@ func (t *Trajectory) vectorBytes() int64 {
 	return 4 * int64(t.round.engine.net.Size()+t.round.engine.net.StateSize())
 }
 
-// vectors is the number of vectors that fit beside the start.
-func (t *Trajectory) vectors() int { return int(min(t.memory/t.vectorBytes(), math.MaxInt32)) - 2 }
-
 func (t *Trajectory) hold(vectors int) {
 	t.used += vectors
 	t.peak = max(t.peak, t.used)
 }
 
-// save copies where the training stands from the device, with or without momentum.
-func (t *Trajectory) save(step int, momentum bool) (point, error) {
-	p := point{step: step}
-	var err error
-	if p.theta, err = t.copied(t.round.theta); err != nil {
-		return p, err
-	}
-	if momentum {
-		if p.momentum, err = t.copied(t.round.momentum); err != nil {
+// save copies where the training stands from the device, with or without momentum, to memory while there is room and else to
+// disk.
+func (t *Trajectory) save(step int, momentum bool) (stored, error) {
+	p := stored{point: point{step: step}, thetaSlot: -1, momentumSlot: -1}
+	if t.round.state != nil {
+		p.state = make([]float32, t.round.state.Size())
+		if err := tensors.ConstFlatData(t.round.state, func(flat []float32) { copy(p.state, flat) }); err != nil {
 			return p, err
 		}
 	}
-	if t.round.state != nil {
-		p.state = make([]float32, t.round.state.Size())
-		err = tensors.ConstFlatData(t.round.state, func(flat []float32) { copy(p.state, flat) })
+	var err error
+	if p.theta, p.thetaSlot, err = t.copied(t.round.theta, p.state); err != nil {
+		return p, err
+	}
+	if p.thetaSlot >= 0 {
+		p.state = nil
+	}
+	if momentum {
+		p.momentum, p.momentumSlot, err = t.copied(t.round.momentum, nil)
 	}
 	return p, err
 }
 
-func (t *Trajectory) copied(from *tensors.Tensor) ([]float32, error) {
+// copied copies a vector to memory, or with the state to a slot on disk. The slot is below 0 for memory.
+func (t *Trajectory) copied(from *tensors.Tensor, state []float32) (v []float32, slot int, err error) {
+	if t.kept == t.memory && t.disk != nil {
+		slot = t.disk.take()
+		var failed error
+		err = tensors.ConstFlatData(from, func(flat []float32) { failed = t.disk.write(slot, flat, state) })
+		return nil, slot, errors.Join(err, failed)
+	}
 	t.hold(1)
-	var v []float32
+	t.kept++
 	if k := len(t.spare); k > 0 {
 		v, t.spare = t.spare[k-1], t.spare[:k-1]
 	} else {
 		v = make([]float32, from.Size())
 	}
-	return v, tensors.ConstFlatData(from, func(flat []float32) { copy(v, flat) })
+	return v, -1, tensors.ConstFlatData(from, func(flat []float32) { copy(v, flat) })
 }
 
-// release takes vectors back for the next save.
-func (t *Trajectory) release(vectors ...[]float32) {
-	t.used -= len(vectors)
-	t.spare = append(t.spare, vectors...)
+// fetch returns a point with its vectors in memory; those from disk are valid until the next call.
+func (t *Trajectory) fetch(p stored) (point, error) {
+	if p.thetaSlot >= 0 {
+		p.theta, p.state = t.buffer.theta, t.buffer.state
+		if err := t.disk.read(p.thetaSlot, p.theta, p.state); err != nil {
+			return p.point, err
+		}
+	}
+	if p.momentumSlot >= 0 {
+		p.momentum = t.buffer.momentum
+		if err := t.disk.read(p.momentumSlot, p.momentum); err != nil {
+			return p.point, err
+		}
+	}
+	return p.point, nil
+}
+
+// release takes the vectors of a point back for the next save.
+func (t *Trajectory) release(p stored) {
+	for _, slot := range []int{p.thetaSlot, p.momentumSlot} {
+		if slot >= 0 {
+			t.disk.release(slot)
+		}
+	}
+	for _, v := range [][]float32{p.theta, p.momentum} {
+		if v != nil {
+			t.used--
+			t.kept--
+			t.spare = append(t.spare, v)
+		}
+	}
 }

@@ -159,6 +159,37 @@ func TestConfigRepeatsTheRunOnAnyNumberOfThreads(t *testing.T) {
 	}
 }
 
+// A training of 120 steps goes to disk where 1 MiB of memory is not enough, and can be continued with other bounds.
+func TestRunKeepsTheReplayOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	scores := map[string]string{}
+	for _, bounds := range [][]string{{"--replay-memory", "100"}, {"--replay-memory", "1", "--replay-disk", "20"}, {"--replay-memory", "1", "--replay-disk", "0"}} {
+		out := filepath.Join(dir, strings.Join(bounds, ""))
+		args := append(with(out, "--estimator", "metagradient", "--no-smoothness-check", "--batch", "4", "--seeds", "1"), bounds...)
+		if code, _, stderr := runCommand(t, args...); code != exitDone {
+			t.Fatalf("%v: exit code %d: %s", bounds, code, stderr)
+		}
+		scores[readFile(t, filepath.Join(out, report.ScoresFile))] = out
+		result := readFile(t, filepath.Join(out, report.ResultFile))
+		if strings.Contains(result, "MB on disk") != (len(bounds) == 4 && bounds[3] != "0") {
+			t.Errorf("%v: the result says\n%s", bounds, result)
+		}
+		if left, err := filepath.Glob(filepath.Join(out, "checkpoints", "*.tmp")); err != nil || len(left) > 0 {
+			t.Errorf("%v: %v is left (%v)", bounds, left, err)
+		}
+		// The file's bounds give way to those of a flag, none included, and the run is the same one.
+		if code, _, stderr := runCommand(t, "run", "--resume", "--out", out, "--replay-disk", "0"); code != exitDone {
+			t.Errorf("%v, resumed: exit code %d: %s", bounds, code, stderr)
+		}
+	}
+	if len(scores) != 1 {
+		t.Errorf("the bounds give %d different scores", len(scores))
+	}
+	if code, _, stderr := runCommand(t, "run", "--replay-disk", "-1"); code != exitUsage || !strings.Contains(stderr, "MiB") {
+		t.Errorf("-1 MiB: exit code %d: %s", code, stderr)
+	}
+}
+
 func TestRunThatDoesNotConvergeExitsWithThree(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	code, stdout, stderr := runCommand(t, with(out, "--max-iterations", "1", "--damping", "1e-6")...)

@@ -81,7 +81,8 @@ func (s *settings) addInfluenceFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.Influence.Repeats, "lissa-repeats", c.Influence.Repeats, "repeats of lissa; 0: the default")
 	f.IntVar(&c.Influence.Rank, "rank", c.Influence.Rank, "eigenpairs of arnoldi; 0: the default")
 	f.IntVar(&c.Influence.Checkpoints, "checkpoints", c.Influence.Checkpoints, "checkpoints of training that tracin adds up over; 0: the default")
-	f.Var(&mebibytes{&c.Influence.Memory}, "replay-memory", "MiB that metagradient may keep of the training that it repeats (default 1024)")
+	f.Var(&mebibytes{&c.Influence.Memory, 1}, "replay-memory", "MiB that metagradient may keep in memory of the training that it repeats (default 1024)")
+	f.Var(&mebibytes{&c.Influence.Disk, 0}, "replay-disk", "MiB beyond that which it may keep on disk, before it trains again for them; 0: none (default 0)")
 	f.BoolVar(&c.Influence.NoSmoothnessCheck, "no-smoothness-check", c.Influence.NoSmoothnessCheck, "leave out metagradient's check that training is smooth: three trainings")
 }
 
@@ -194,11 +195,14 @@ func (s *settings) load(ctx context.Context, c *datadropout.Config, stderr io.Wr
 
 func short(hash string) string { return hash[:min(12, len(hash))] }
 
-// mebibytes is a flag of a number of bytes, written in MiB.
-type mebibytes struct{ bytes *int64 }
+// mebibytes is a flag of a number of bytes, written in MiB, least of them or more.
+type mebibytes struct {
+	bytes *int64
+	least int64
+}
 
 func (m *mebibytes) String() string {
-	if m.bytes == nil || *m.bytes == 0 {
+	if m.bytes == nil || *m.bytes < m.least<<20 {
 		return ""
 	}
 	return strconv.FormatInt(*m.bytes>>20, 10)
@@ -206,8 +210,8 @@ func (m *mebibytes) String() string {
 
 func (m *mebibytes) Set(s string) error {
 	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 1 || n > 1<<30 {
-		return fmt.Errorf("want a whole number of MiB of at least 1, got %q", s)
+	if err != nil || n < m.least || n > 1<<30 {
+		return fmt.Errorf("want a whole number of MiB of at least %d, got %q", m.least, s)
 	}
 	*m.bytes = n << 20
 	return nil
