@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"gonum.org/v1/gonum/floats"
+
 	"github.com/datadropout/datadropout/cpu"
+	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/train"
 )
 
@@ -163,6 +166,70 @@ func TestRunWithInfluenceNet(t *testing.T) {
 	}
 	if slices.Equal(twin.Estimates.Delta, own.Estimates.Delta) {
 		t.Error("the removal effects are those of the run's network")
+	}
+}
+
+// With several influence seeds el2n and grand are means over as many initializations, as Paul et al. take them: each is trained from
+// a seed of its own, and recorded as it goes.
+func TestRunAveragesOverInitializations(t *testing.T) {
+	for _, estimator := range []string{"el2n", "grand"} {
+		c := DefaultConfig()
+		c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
+		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator, c.InfluenceSeeds = "softmax", 5, 1, "count:30", estimator, 3
+		data, err := LoadData(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backend, err := cpu.New("threads=2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer backend.Finalize()
+		o, err := Run(t.Context(), c, data, backend, NewMemoryStore(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(o.Solver.Message, "repeated") || o.Result.Infl.Seeds != 3 {
+			t.Errorf("%s: %d seeds; %s", estimator, o.Result.Infl.Seeds, o.Solver.Message)
+		}
+		// The oracle trains each model by itself, and lets the estimator repeat that.
+		by, err := newTrainer(backend, data, c.Net, c.Recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer by.engine.Close()
+		e, err := influence.New(estimator, c.Influence)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mean := make([]float64, len(data.Split.Train))
+		var alone [][]float64
+		for k := range uint64(3) {
+			m, err := by.engine.Train(t.Context(), data.Images, data.Split.Train, c.Recipe, c.Seed+k, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := e.Score(t.Context(), &influence.Problem{
+				Backend: backend, Net: by.network, Loss: train.CrossEntropy{}, Model: m, Recipe: c.Recipe, TrainSeed: c.Seed + k,
+				Source: data.Images, Train: data.Split.Train, Score: data.Split.Score,
+			}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			floats.AddScaled(mean, 1.0/3, s.Delta)
+			alone = append(alone, s.Delta)
+		}
+		if !floats.EqualApprox(o.Estimates.Delta, mean, 1e-15) {
+			t.Errorf("%s: the scores are not the mean over the three initializations", estimator)
+		}
+		for k := range alone {
+			if floats.EqualApprox(alone[k], alone[(k+1)%3], 1e-9) || floats.EqualApprox(alone[k], mean, 1e-9) {
+				t.Errorf("%s: initialization %d gives the scores of another, or the mean", estimator, k)
+			}
+		}
+		if len(o.Estimates.StandardError) != len(mean) {
+			t.Errorf("%s: no standard errors over the seeds", estimator)
+		}
 	}
 }
 

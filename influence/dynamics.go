@@ -74,7 +74,8 @@ func forgettingEvents(r *train.Record) []float64 {
 	return v
 }
 
-// errorNorm ranks by delta_i = -EL2N_i / n: the mean of |softmax(z) - y| early in training (Paul et al., NeurIPS 2021). They
+// errorNorm ranks by delta_i = -EL2N_i / n: the mean of |softmax(z) - y| early in training (Paul et al., NeurIPS 2021, over ten
+// initializations: average the scores of models trained from as many seeds for that). They
 // keep the samples of a high score; the highest are wrong labels and outliers as well.
 func errorNorm(r *train.Record) []float64 {
 	v := make([]float64, len(r.EL2N))

@@ -45,8 +45,9 @@ func (d *derivatives) gradientNormGraph(in []*Node) []*Node {
 }
 
 // gradNorm is the baseline "grand": delta_i = -|grad l_i| / n at the parameters after the first fifth of the epochs (GraNd,
-// Paul et al., NeurIPS 2021, arXiv:2107.07075, where it is the mean over ten initializations). It knows no scoring
-// set, and only its sequence means something: the samples that pulled hardest come out as the least favorable.
+// Paul et al., NeurIPS 2021, arXiv:2107.07075, who take the mean over ten initializations: average the scores of models
+// trained from as many seeds for that). It knows no scoring set, and only its sequence means something: the samples that
+// pulled hardest come out as the least favorable.
 type gradNorm struct{}
 
 var _ Estimator = gradNorm{}

@@ -63,7 +63,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	o.addInfluenceFlags(f)
 	f.StringVar(&c.InfluenceNet, "influence-net", c.InfluenceNet, "network that scores are computed with, such as the smooth twin of --net (default: --net)")
 	f.StringVar(&c.InfluenceRecipe, "influence-recipe", c.InfluenceRecipe, "recipe that it is trained by: "+recipeNames+" (default: the run's)")
-	f.IntVar(&c.InfluenceSeeds, "influence-seeds", c.InfluenceSeeds, "round-1 models whose scores are averaged")
+	f.IntVar(&c.InfluenceSeeds, "influence-seeds", c.InfluenceSeeds, "round-1 models whose scores are averaged; 10 for el2n and grand as published")
 	f.IntVar(&c.ScoreFolds, "score-folds", c.ScoreFolds, "parts of the score split that give scores a standard error; 1: none")
 	f.StringVar(&c.Rule, "rule", c.Rule, "what to drop: "+datadropout.Rules)
 	f.BoolVar(&c.DoseControls, "dose-controls", c.DoseControls, "also try the controls at every amount that auto tries, for the page: two trainings more an amount")

@@ -74,7 +74,7 @@ func (o *verifyOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&s.Subsets, "subsets", evidence.DefaultSubsets, "random subsets at each share")
 	f.StringVar(&s.Removal, "removal", evidence.ByWeight, "how loo and lds remove samples: weight (weight 0, same batches), leave-out (train on the rest)")
 	f.IntVar(&s.RetrainSeeds, "retrain-seeds", 1, "seeds that every retraining is repeated with, and averaged over")
-	f.IntVar(&s.InfluenceSeeds, "influence-seeds", 1, "seeds whose full models are scored; the scores are averaged")
+	f.IntVar(&s.InfluenceSeeds, "influence-seeds", 1, "seeds whose full models are scored; the scores are averaged; 10 for el2n and grand as published")
 	f.IntVar(&s.LOOSamples, "loo-samples", evidence.DefaultLOOSamples, "samples, or groups, that loo leaves out, one at a time")
 	f.IntVar(&s.LOOGroup, "loo-group", 1, "samples in each group that loo leaves out")
 	f.IntVar(&s.PerPoint, "per-point", 0, "test samples, the first ones, whose own losses lds predicts as well; 0: none")
