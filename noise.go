@@ -1,7 +1,10 @@
 package datadropout
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +24,17 @@ var LabelNoiseKinds = []string{SymmetricNoise, PairNoise}
 
 // labelsFromFile says whether a file decides the labels trained with.
 func (c *Config) labelsFromFile() bool { return c.LabelNoiseMatrix != "" || c.NoisyLabels != "" }
+
+// LabelsHash returns the SHA-256 of the labels trained with, in hexadecimal, where a file beside the data set decides them; else it
+// is empty, for the data's hash and the settings say all.
+func (d *Data) LabelsHash(c Config) string {
+	if !c.labelsFromFile() {
+		return ""
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, d.Images.Labels)
+	return hex.EncodeToString(h.Sum(nil))
+}
 
 // validateLabelNoise reports settings that contradict each other.
 func (c *Config) validateLabelNoise() error {

@@ -89,10 +89,8 @@ func RemoveRun(dir string) error {
 // Settings that do not change a bit of it, such as the number of threads and the bounds on memory and disk, are left out.
 func Fingerprint(c Config, d *Data) (string, error) {
 	c.Threads, c.DataDir = 0, ""
-	fromFile := c.labelsFromFile()
-	if fromFile {
-		c.LabelNoiseMatrix, c.NoisyLabels = "", "" // what they hold counts, not where they lie
-	}
+	labels := d.LabelsHash(c)
+	c.LabelNoiseMatrix, c.NoisyLabels = "", "" // what they hold counts, not where they lie
 	c.Influence.Memory, c.Influence.Disk = 0, 0
 	settings, err := json.Marshal(c)
 	if err != nil {
@@ -100,8 +98,8 @@ func Fingerprint(c Config, d *Data) (string, error) {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s\n", Version(), settings, d.Hash)
-	if fromFile {
-		fmt.Fprintln(h, d.Images.Labels)
+	if labels != "" {
+		fmt.Fprintln(h, labels)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

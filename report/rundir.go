@@ -39,8 +39,10 @@ type Settings struct {
 	datadropout.Config `yaml:",inline"`
 	// DataHash is the content hash of the data; a repeated run checks it. Version and Revision name the program.
 	DataHash string `yaml:"data_hash"`
-	Version  string `yaml:"version"`
-	Revision string `yaml:"revision,omitempty"`
+	// LabelsHash is that of the labels, where a file beside the data set decides them.
+	LabelsHash string `yaml:"labels_hash,omitempty"`
+	Version    string `yaml:"version"`
+	Revision   string `yaml:"revision,omitempty"`
 }
 
 // WriteSettings writes config.yaml.
@@ -49,7 +51,7 @@ func WriteSettings(dir string, c datadropout.Config, d *datadropout.Data) error 
 	b.WriteString("# The settings of this run as resolved. `datadropout run --config THIS-FILE --out NEW-DIRECTORY` repeats it.\n")
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	err := e.Encode(Settings{Config: c, DataHash: d.Hash, Version: datadropout.Version(), Revision: datadropout.Revision()})
+	err := e.Encode(Settings{Config: c, DataHash: d.Hash, LabelsHash: d.LabelsHash(c), Version: datadropout.Version(), Revision: datadropout.Revision()})
 	if err != nil {
 		return err
 	}

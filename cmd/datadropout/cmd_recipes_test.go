@@ -97,6 +97,31 @@ func TestRecipePrecedence(t *testing.T) {
 	}
 }
 
+// TestNoisyLabelsOfARun: a run with labels from a file is repeated by its config.yaml, and refused once the file holds others.
+func TestNoisyLabelsOfARun(t *testing.T) {
+	first, second := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	file := filepath.Join(t.TempDir(), "labels")
+	if err := os.WriteFile(file, []byte(strings.Repeat("0\n1\n2\n3\n", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := runCommand(t, with(first, "--noisy-labels", file)...); code != exitDone {
+		t.Fatal(stderr)
+	}
+	config := filepath.Join(first, report.ConfigFile)
+	if code, _, stderr := runCommand(t, "run", "--config", config, "--out", second); code != exitDone {
+		t.Fatal(stderr)
+	}
+	if arms(t, first) != arms(t, second) {
+		t.Error("the repeated run has other figures")
+	}
+	if err := os.WriteFile(file, []byte(strings.Repeat("0\n1\n2\n4\n", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := runCommand(t, "run", "--config", config, "--out", second+"2"); code != exitInput || !strings.Contains(stderr, file) {
+		t.Errorf("other labels in the file: exit code %d, %q", code, stderr)
+	}
+}
+
 // TestRecipeOfARun: the recipe of a run, with what only newer recipes have, is repeated from its config.yaml, and continued by the
 // same command; a further recipe over it is refused.
 func TestRecipeOfARun(t *testing.T) {

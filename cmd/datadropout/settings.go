@@ -28,8 +28,8 @@ type settings struct {
 	file                string
 	fetch               bool // download data that is missing
 	resumed             bool // file is that of the run that is continued
-	// hash is the data hash of the config file, or empty.
-	hash string
+	// hash is the data hash of the config file, and labels that of labels from a file, or empty.
+	hash, labels string
 }
 
 func defaultSettings() settings { return settings{config: datadropout.DefaultConfig()} }
@@ -135,7 +135,7 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 		if err != nil {
 			return &datadropout.UsageError{Err: err}
 		}
-		base, s.hash = found.Config, found.DataHash
+		base, s.hash, s.labels = found.Config, found.DataHash, found.LabelsHash
 		switch {
 		case s.recipe == "" || s.hash == "":
 		case s.resumed:
@@ -189,6 +189,10 @@ func (s *settings) load(ctx context.Context, c *datadropout.Config, stderr io.Wr
 	}
 	if s.hash != "" && s.hash != data.Hash {
 		return nil, &dataset.InputError{Path: c.DataDir, Err: fmt.Errorf("the data set %s is not the one of the config file: its content hash is %s, there it is %s", c.Data, short(data.Hash), short(s.hash))}
+	}
+	if got := data.LabelsHash(*c); s.labels != "" && got != "" && s.labels != got {
+		return nil, &dataset.InputError{Path: cmp.Or(c.NoisyLabels, c.LabelNoiseMatrix),
+			Err: errors.New("the labels trained with are not those of the config file: this file or the split has changed")}
 	}
 	return data, nil
 }
