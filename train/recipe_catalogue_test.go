@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/net"
 )
 
 // TestOldRecipes: what "default" and "smooth" mean. Figures in docs/evidence.md depend on it.
@@ -85,6 +86,17 @@ func TestParseRecipeErrors(t *testing.T) {
 	} {
 		if _, err := parseRecipe([]byte(raw)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want one about %q", err, says)
+		}
+	}
+}
+
+// TestRecipesNameNetworks: a recipe is for networks that there are.
+func TestRecipesNameNetworks(t *testing.T) {
+	for _, r := range Catalogue {
+		for _, name := range r.Networks {
+			if err := net.Check(name, false); err != nil {
+				t.Errorf("%s: %v", r.Name, err)
+			}
 		}
 	}
 }
