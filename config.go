@@ -16,10 +16,14 @@ import (
 type Config struct {
 	// Task is "classification".
 	Task string `yaml:"task"`
-	// Data names the data set; DataDir is the folder that holds it, empty for a built-in set and
-	// for the user's cache; see [dataset.CacheDir].
+	// Data names the data set, "folder" for images in a folder for each class; DataDir is the folder that holds it, empty for a
+	// built-in set and for the user's cache; see [dataset.CacheDir].
 	Data    string `yaml:"data"`
 	DataDir string `yaml:"data_dir,omitempty"`
+	// ImageSize is the size that the images of a folder are brought to, HEIGHTxWIDTH or one number for both; empty means that of
+	// [dataset.OpenFolder]. SkipUnreadable leaves out those that can't be read.
+	ImageSize      string `yaml:"image_size,omitempty" json:",omitempty"`
+	SkipUnreadable bool   `yaml:"skip_unreadable,omitempty" json:",omitempty"`
 	// Train, Score, Tune and Test are the sizes of the splits. 0 means the data set's default share.
 	Train int `yaml:"train"`
 	Score int `yaml:"score"`
@@ -104,8 +108,12 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Task != "classification":
 		return usagef("unknown task %q; known: classification", c.Task)
-	case !slices.Contains(dataset.Known(), c.Data):
-		return usagef("unknown data set %q; known: %s", c.Data, strings.Join(dataset.Known(), ", "))
+	case c.Data != dataset.FolderName && !slices.Contains(dataset.Known(), c.Data):
+		return usagef("unknown data set %q; known: %s, and any folder that holds a folder of images for each class", c.Data, strings.Join(dataset.Known(), ", "))
+	case c.Data == dataset.FolderName && c.DataDir == "":
+		return usagef("say where the folder of images is: --data PATH")
+	case c.Data != dataset.FolderName && (c.ImageSize != "" || c.SkipUnreadable):
+		return usagef("an image size and skipping what is unreadable are for folders of images, not for %s", c.Data)
 	case net.Check(c.Net, true) != nil:
 		return &UsageError{Err: net.Check(c.Net, true)}
 	case c.InfluenceNet != "" && net.Check(c.InfluenceNet, true) != nil:
@@ -125,6 +133,11 @@ func (c *Config) Validate() error {
 	}
 	if err := c.validateLabelNoise(); err != nil {
 		return err
+	}
+	if c.ImageSize != "" {
+		if _, _, err := dataset.ParseSize(c.ImageSize); err != nil {
+			return usagef("image size: %w", err)
+		}
 	}
 	for _, size := range []struct {
 		name  string

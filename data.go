@@ -1,6 +1,7 @@
 package datadropout
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,15 +42,17 @@ func LoadData(c *Config) (*Data, error) {
 		images = dataset.Shapes(sizes.Train+sizes.Score+sizes.Tune+sizes.Test, c.Seed)
 		pool = positions(0, images.Len())
 	} else {
-		training, official, err := openNamed(c)
+		training, official, err := open(c)
 		if err != nil {
 			return nil, err
 		}
-		if images, err = dataset.Concat(training, official); err != nil {
-			return nil, err
+		images, pool = training, positions(0, training.Len())
+		if official != nil {
+			if images, err = dataset.Concat(training, official); err != nil {
+				return nil, err
+			}
+			test = positions(training.Len(), images.Len())
 		}
-		pool = positions(0, training.Len())
-		test = positions(training.Len(), images.Len())
 	}
 	if err := images.Validate(); err != nil {
 		return nil, err
@@ -75,6 +78,24 @@ func LoadData(c *Config) (*Data, error) {
 	}
 	c.Train, c.Score, c.Tune, c.Test = len(split.Train), len(split.Score), len(split.Tune), len(split.Test)
 	return d, nil
+}
+
+// open reads the data set that the settings name; test is nil where it has no test set of its own.
+func open(c *Config) (train, test *dataset.Images, err error) {
+	if c.Data != dataset.FolderName {
+		return openNamed(c)
+	}
+	o := dataset.FolderOptions{SkipUnreadable: c.SkipUnreadable}
+	if c.ImageSize != "" {
+		if o.Height, o.Width, err = dataset.ParseSize(c.ImageSize); err != nil {
+			return nil, nil, &UsageError{Err: err}
+		}
+	}
+	f, err := dataset.OpenFolder(context.Background(), c.DataDir, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f.Train, f.Test, nil
 }
 
 // openNamed reads the data set from its folder, which is the user's cache where the settings name none: c has it then.

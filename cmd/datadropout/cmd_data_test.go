@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,6 +60,51 @@ func TestDataFetchWrong(t *testing.T) {
 	}
 	code, _, errs = runCommand(t, "data", "fetch", "imagenet")
 	if code != exitUsage || !strings.Contains(errs, "to be fetched are: mnist") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
+
+// TestRunOnAFolder runs on a folder of images that differ in size, with one that can't be read, and on a folder that is wrong.
+func TestRunOnAFolder(t *testing.T) {
+	dir := t.TempDir()
+	for k := range 60 {
+		m := image.NewGray(image.Rect(0, 0, 20+k%3, 24))
+		for i := range m.Pix {
+			m.Pix[i] = uint8(i*(1+k%2) + k)
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		class := filepath.Join(dir, []string{"even", "odd"}[k%2])
+		if err := os.MkdirAll(class, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(class, fmt.Sprintf("%d.png", k)), b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "odd", "broken.png"), []byte("broken"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", "--data", dir, "--image-size", "16", "--net", "softmax", "--epochs", "1", "--seeds", "2", "--rule", "count:3", "--out", filepath.Join(t.TempDir(), "run")}
+	code, _, errs := runCommand(t, args...)
+	if code != exitInput || !strings.Contains(errs, "1 image can't be read (--skip-unreadable leaves them out):\n  odd/broken.png: is no PNG") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	code, out, errs := runCommand(t, append(args, "--skip-unreadable")...)
+	if code != exitDone || !strings.Contains(errs, "odd/broken.png") || !strings.Contains(out, "dropped") {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	scores := readFile(t, filepath.Join(args[len(args)-1], "scores.csv"))
+	if !strings.Contains(scores, "even/") || !strings.Contains(scores, "odd/") {
+		t.Errorf("scores.csv has no paths for ids:\n%s", scores[:min(300, len(scores))])
+	}
+	again := filepath.Join(t.TempDir(), "again")
+	if code, _, errs := runCommand(t, "run", "--config", filepath.Join(args[len(args)-1], "config.yaml"), "--out", again, "-q"); code != exitDone || readFile(t, filepath.Join(again, "scores.csv")) != scores {
+		t.Errorf("repeated from config.yaml: exit code %d, %s", code, errs)
+	}
+	if code, _, errs := runCommand(t, "run", "--image-size", "16"); code != exitUsage || !strings.Contains(errs, "not for shapes") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }

@@ -99,6 +99,7 @@ func exitCode(err error) int {
 	var usage *datadropout.UsageError
 	var input *dataset.InputError
 	var path *fs.PathError
+	var unreadable *dataset.UnreadableError
 	switch {
 	case err == nil:
 		return exitDone
@@ -108,7 +109,7 @@ func exitCode(err error) int {
 		return exitUntrusted
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &input):
+	case errors.As(err, &input), errors.As(err, &unreadable):
 		return exitInput
 	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
 		return exitInput
@@ -116,7 +117,11 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// oneLine joins an error's lines: a message is one line, whatever a library put into it.
+// oneLine joins an error's lines: a message is one line, whatever a library put into it, but for a list of files.
 func oneLine(err error) string {
+	var unreadable *dataset.UnreadableError
+	if errors.As(err, &unreadable) {
+		return err.Error()
+	}
 	return strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", " ")), " ")
 }

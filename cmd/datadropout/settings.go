@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,8 +37,10 @@ func defaultSettings() settings { return settings{config: datadropout.DefaultCon
 
 func (s *settings) addDataFlags(f *pflag.FlagSet) {
 	c := &s.config
-	f.StringVar(&c.Data, "data", c.Data, "data set: "+strings.Join(dataset.Known(), ", "))
+	f.StringVar(&c.Data, "data", c.Data, "data set by name ("+strings.Join(dataset.Known(), ", ")+"), or a folder that holds a folder of images for each class")
 	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "folder that holds the data set's files (default: where data fetch puts them)")
+	f.StringVar(&c.ImageSize, "image-size", c.ImageSize, "size that a folder's images are scaled and cropped to, such as 64 or 48x64 (default: theirs, or 64 where they differ)")
+	f.BoolVar(&c.SkipUnreadable, "skip-unreadable", c.SkipUnreadable, "leave out a folder's images that can't be read")
 	f.BoolVar(&s.fetch, "fetch", false, "download the data set where it is missing")
 	f.IntVar(&c.Train, "train", c.Train, "training samples; 0: what the other splits leave")
 	f.IntVar(&c.Score, "score", c.Score, "samples that influence is computed on; 0: a default share")
@@ -105,6 +108,11 @@ func (s *settings) read(f *pflag.FlagSet) error {
 	}
 	c := &s.config
 	c.Net = net.Variant(c.Net, s.activation, s.pooling)
+	if c.Data != dataset.FolderName && !slices.Contains(dataset.Known(), c.Data) {
+		if info, err := os.Stat(c.Data); err == nil && info.IsDir() {
+			c.Data, c.DataDir = dataset.FolderName, c.Data
+		}
+	}
 	if !f.Changed("schedule") {
 		switch {
 		case f.Changed("milestones"):
