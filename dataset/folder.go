@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // FolderName is the name of the data set that [OpenFolder] reads, for settings that name one.
@@ -77,11 +78,13 @@ func (e *UnreadableError) Error() string {
 
 // picture is one file of a folder on its way to become an image of the set.
 type pictureFile struct {
-	path  string // relative to the folder, with slashes
-	class string
-	test  bool
-	info  pictureInfo
-	err   error
+	path   string // relative to the folder, with slashes
+	linked bool   // by a symbolic link
+	class  string
+	test   bool
+	info   pictureInfo
+	raw    []byte // the file, if it is small enough to be kept from the first look at it
+	err    error
 }
 
 // OpenFolder reads a folder that holds a folder for every class, with images in it at any depth: PNG, JPEG, GIF (its first
@@ -105,7 +108,9 @@ func OpenFolder(ctx context.Context, dir string, o FolderOptions) (*Folder, erro
 	if err != nil {
 		return nil, err
 	}
-	inParallel(ctx, len(files), func(i int) { files[i].info, files[i].err = inspect(root, files[i].path) })
+	var room atomic.Int64
+	room.Store(keptBytes)
+	inParallel(ctx, len(files), func(i int) { files[i].inspect(root, &room) })
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -122,7 +127,7 @@ func OpenFolder(ctx context.Context, dir string, o FolderOptions) (*Folder, erro
 	pixels := make([][]uint8, len(files))
 	inParallel(ctx, len(files), func(i int) {
 		if files[i].err == nil {
-			pixels[i], files[i].err = decode(root, files[i].path, size, gray)
+			pixels[i], files[i].err = files[i].decode(root, size, gray)
 		}
 	})
 	if err := ctx.Err(); err != nil {
@@ -232,7 +237,7 @@ func listPictures(root *os.Root, dir string) ([]pictureFile, []string, error) {
 			}
 			err := fs.WalkDir(root.FS(), path.Join(prefix, class), func(name string, d fs.DirEntry, err error) error {
 				if err == nil && !d.IsDir() && isPictureName(name) {
-					files = append(files, pictureFile{path: name, class: class, test: test})
+					files = append(files, pictureFile{path: name, linked: !d.Type().IsRegular(), class: class, test: test})
 				}
 				return err
 			})
@@ -295,19 +300,19 @@ func (o FolderOptions) resolve(files []pictureFile) (size imageSize, gray bool, 
 
 // inParallel calls work with 0 to n-1, on as many goroutines as there are processors, until ctx is cancelled.
 func inParallel(ctx context.Context, n int, work func(i int)) {
-	next := make(chan int)
+	var next atomic.Int64
 	var wait sync.WaitGroup
 	for range min(n, runtime.GOMAXPROCS(0)) {
 		wait.Go(func() {
-			for i := range next {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
 				work(i)
 			}
 		})
 	}
-	for i := 0; i < n && ctx.Err() == nil; i++ {
-		next <- i
-	}
-	close(next)
 	wait.Wait()
 }
 

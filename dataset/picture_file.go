@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -12,7 +13,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	_ "golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
@@ -34,14 +37,31 @@ type pictureInfo struct {
 // mostFilePixels bounds the pixels of one image: more are refused on the word of the header, before anything is allocated for them.
 const mostFilePixels = 1 << 28
 
-// inspect reads the header of an image file.
-func inspect(root *os.Root, name string) (pictureInfo, error) {
-	f, err := openPicture(root, name)
+// Small files are kept in memory between the first look at their headers and their decoding, so that they are opened once: those of up
+// to keptFile bytes, and keptBytes in all.
+const (
+	keptFile  = 1 << 16
+	keptBytes = 1 << 28
+)
+
+// inspect reads the header of the file. room is what may be kept of files.
+func (p *pictureFile) inspect(root *os.Root, room *atomic.Int64) { p.info, p.err = p.look(root, room) }
+
+func (p *pictureFile) look(root *os.Root, room *atomic.Int64) (pictureInfo, error) {
+	f, size, err := p.open(root)
 	if err != nil {
 		return pictureInfo{}, err
 	}
 	defer f.Close()
-	r := bufio.NewReader(f)
+	var in io.Reader = f
+	if size <= keptFile && room.Add(-size) >= 0 {
+		p.raw = make([]byte, size)
+		if _, err := io.ReadFull(f, p.raw); err != nil {
+			return pictureInfo{}, imageError(err)
+		}
+		in = bytes.NewReader(p.raw)
+	}
+	r := bufio.NewReader(in)
 	turn := orientation(r)
 	config, _, err := image.DecodeConfig(r)
 	if err != nil {
@@ -60,18 +80,25 @@ func inspect(root *os.Root, name string) (pictureInfo, error) {
 	return pictureInfo{s, isGray(config.ColorModel)}, nil
 }
 
-// openPicture opens a regular file of the folder.
-func openPicture(root *os.Root, name string) (*os.File, error) {
-	f, err := root.Open(name)
+// open opens the file, which must be a regular one, and returns its size. A link is followed within the root only; the way to
+// other files has been walked without following one, and takes no second look.
+func (p *pictureFile) open(root *os.Root) (*os.File, int64, error) {
+	var f *os.File
+	var err error
+	if p.linked {
+		f, err = root.Open(p.path)
+	} else {
+		f, err = os.Open(filepath.Join(root.Name(), filepath.FromSlash(p.path)))
+	}
 	if err != nil {
-		var p *fs.PathError
-		if errors.As(err, &p) {
-			err = p.Err
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
 		}
 		if err.Error() == "path escapes from parent" {
 			err = errEscapes
 		}
-		return nil, err
+		return nil, 0, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -82,9 +109,9 @@ func openPicture(root *os.Root, name string) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return f, nil
+	return f, info.Size(), nil
 }
 
 func imageError(err error) error {
@@ -110,19 +137,24 @@ func isGray(m color.Model) bool {
 	return m == color.GrayModel || m == color.Gray16Model
 }
 
-// decode reads an image of a known size and brings it to the wanted one: [height, width, channels].
-func decode(root *os.Root, name string, size imageSize, gray bool) (pix []uint8, err error) {
+// decode reads the image and brings it to the size: [height, width, channels].
+func (p *pictureFile) decode(root *os.Root, size imageSize, gray bool) (pix []uint8, err error) {
 	defer func() { // a decoder that breaks on one file must not take the others along
 		if r := recover(); r != nil {
 			err = fmt.Errorf("its decoder failed: %v", r)
 		}
 	}()
-	f, err := openPicture(root, name)
-	if err != nil {
-		return nil, err
+	var in io.Reader = bytes.NewReader(p.raw)
+	if p.raw == nil {
+		f, _, err := p.open(root)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
 	}
-	defer f.Close()
-	r := bufio.NewReader(f)
+	p.raw = nil
+	r := bufio.NewReader(in)
 	turn := orientation(r)
 	m, _, err := image.Decode(r)
 	if err != nil {
