@@ -375,3 +375,25 @@ func withCRC(b []byte) []byte {
 	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(b[12:29]))
 	return b
 }
+
+// BenchmarkOpenFolder reads the folder that DATADROPOUT_FOLDER names, or one of 1,000 small PNG files; bench/peers has what
+// Pillow does with it.
+func BenchmarkOpenFolder(b *testing.B) {
+	dir := os.Getenv("DATADROPOUT_FOLDER")
+	if dir == "" {
+		files := map[string][]byte{}
+		for k := range 1000 {
+			m := image.NewGray(image.Rect(0, 0, 28, 28))
+			for i := range m.Pix {
+				m.Pix[i] = uint8(i * (k + 1) >> 4)
+			}
+			files[fmt.Sprintf("%d/%d.png", k%10, k)] = encoded(b, m, "png")
+		}
+		dir = tree(b, files)
+	}
+	for b.Loop() {
+		if _, err := OpenFolder(b.Context(), dir, FolderOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
