@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -20,19 +21,59 @@ const (
 	maxCIFAR = 250000
 )
 
-// readCIFAR10 reads CIFAR-10 in its binary layout, of whose five training batches some may be missing.
+// cifarLayout is one of the two ways that CIFAR is published in.
+type cifarLayout struct {
+	suffix string // of the files of images
+	names  string // the file with the names of the classes
+	append func(s *Images, path string) error
+	// classes reads that file.
+	classes func(path string) ([]string, error)
+}
+
+// cifarLayoutOf tells the layout by the files that are present: the binary one where there is any of its files.
+func cifarLayoutOf(present map[string]bool, stems []string, binary, python cifarLayout) cifarLayout {
+	for _, stem := range stems {
+		if present[stem+binary.suffix] {
+			return binary
+		}
+	}
+	for _, stem := range stems {
+		if present[stem+python.suffix] {
+			return python
+		}
+	}
+	return binary
+}
+
+func cifar10Stems() []string {
+	var stems []string
+	for k := range cifarBatches {
+		stems = append(stems, fmt.Sprintf("data_batch_%d", k+1))
+	}
+	return stems
+}
+
+// readCIFAR10 reads CIFAR-10, of whose five training batches some may be missing.
 func readCIFAR10(name, dir string, present map[string]bool) (train, test *Images, err error) {
-	classes := []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+	stems := cifar10Stems()
+	layout := cifarLayoutOf(present, stems,
+		cifarLayout{".bin", "batches.meta.txt", func(s *Images, path string) error { return s.appendCIFAR(path, 1) }, namesInLines},
+		cifarLayout{"", "batches.meta", func(s *Images, path string) error { return s.appendPickledCIFAR(path, "labels") },
+			func(path string) ([]string, error) { return pickledNames(path, "label_names") }})
+	classes, err := layout.readClasses(name, dir, present, strings.Fields(cifar10Classes))
+	if err != nil {
+		return nil, nil, err
+	}
 	train, test = newCIFAR(name, classes), newCIFAR(name, classes)
 	var missing []string
-	for k := range cifarBatches {
-		file := fmt.Sprintf("data_batch_%d.bin", k+1)
+	for k, stem := range stems {
+		file := stem + layout.suffix
 		if !present[file] {
 			missing = append(missing, file)
 			continue
 		}
 		before := train.Len()
-		if err := train.appendCIFAR(filepath.Join(dir, file), 1); err != nil {
+		if err := layout.append(train, filepath.Join(dir, file)); err != nil {
 			return nil, nil, err
 		}
 		read := train.Len() - before
@@ -44,12 +85,12 @@ func readCIFAR10(name, dir string, present map[string]bool) (train, test *Images
 		}
 	}
 	if len(missing) == cifarBatches {
-		return nil, nil, fileError(filepath.Join(dir, missing[0]), os.ErrNotExist)
+		return nil, nil, fileError(filepath.Join(dir, missing[0]), fmt.Errorf("%w, nor %s", os.ErrNotExist, stems[0]))
 	}
 	if len(missing) > 0 {
 		train.Notes = append(train.Notes, fmt.Sprintf("%s: %d training images, for %s not there", dir, train.Len(), isOrAre(missing)))
 	}
-	if err := test.appendCIFAR(filepath.Join(dir, "test_batch.bin"), 1); err != nil {
+	if err := layout.append(test, filepath.Join(dir, "test_batch"+layout.suffix)); err != nil {
 		return nil, nil, err
 	}
 	test.IDs = sequentialIDs("test", test.Len())
@@ -63,19 +104,66 @@ func isOrAre(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " are"
 }
 
-// readCIFAR100 reads CIFAR-100 in its binary layout: the coarse label, the fine label and the pixels of each record.
-func readCIFAR100(name, dir string, _ map[string]bool) (train, test *Images, err error) {
-	classes := strings.Fields(cifar100Classes)
+// readCIFAR100 reads CIFAR-100: the coarse label, the fine label and the pixels of each record.
+func readCIFAR100(name, dir string, present map[string]bool) (train, test *Images, err error) {
+	layout := cifarLayoutOf(present, []string{"train", "test"},
+		cifarLayout{".bin", "fine_label_names.txt", func(s *Images, path string) error { return s.appendCIFAR(path, 2) }, namesInLines},
+		cifarLayout{"", "meta", func(s *Images, path string) error { return s.appendPickledCIFAR(path, "fine_labels") },
+			func(path string) ([]string, error) { return pickledNames(path, "fine_label_names") }})
+	classes, err := layout.readClasses(name, dir, present, strings.Fields(cifar100Classes))
+	if err != nil {
+		return nil, nil, err
+	}
 	parts := make([]*Images, 2)
 	for k, part := range []string{"train", "test"} {
 		s := newCIFAR(name, classes)
-		if err := s.appendCIFAR(filepath.Join(dir, part+".bin"), 2); err != nil {
+		if err := layout.append(s, filepath.Join(dir, part+layout.suffix)); err != nil {
 			return nil, nil, err
 		}
 		s.IDs = sequentialIDs(part, s.Len())
 		parts[k] = s
 	}
 	return parts[0], parts[1], nil
+}
+
+// readClasses returns the names of the classes in the file that has them, or where it is not there those of the official one.
+func (l cifarLayout) readClasses(name, dir string, present map[string]bool, official []string) ([]string, error) {
+	if !present[l.names] {
+		return official, nil
+	}
+	path := filepath.Join(dir, l.names)
+	names, err := l.classes(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) != len(official) {
+		return nil, inputErrorf(path, "%d names of classes, and %s has %d", len(names), name, len(official))
+	}
+	return names, nil
+}
+
+// namesInLines reads the names in a text file, one a line.
+func namesInLines(path string) ([]string, error) {
+	const most = 1 << 16 // bytes: a hundred names have 1,000
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	if len(b) > most || !utf8.Valid(b) {
+		return nil, inputErrorf(path, "is no list of names: it is longer than %d bytes, or no text", most)
+	}
+	var names []string
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); line != "" {
+			names = append(names, line)
+		}
+	}
+	return names, nil
 }
 
 func newCIFAR(name string, classes []string) *Images {
@@ -135,6 +223,9 @@ func interleave(pixels, planes []uint8) {
 		p[0], p[1], p[2] = red[k], green[k], blue[k]
 	}
 }
+
+// cifar10Classes are the labels of CIFAR-10, 0 to 9.
+const cifar10Classes = "airplane automobile bird cat deer dog frog horse ship truck"
 
 // cifar100Classes are the fine labels of CIFAR-100, 0 to 99.
 const cifar100Classes = `apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
