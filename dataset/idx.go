@@ -220,17 +220,9 @@ func (f *idxFile) readValues() ([]byte, error) {
 	if f.whole {
 		piece = f.size
 	}
-	var values []byte
-	for ; int64(len(values)) < f.size; piece = int64(len(values)) {
-		have := len(values)
-		piece = min(piece, f.size-int64(have))
-		grown := make([]byte, have+int(piece)) // at most doubles what was really read
-		copy(grown, values)
-		n, err := io.ReadFull(f.r, grown[have:])
-		if err != nil {
-			return nil, f.damaged(int64(have+n), err)
-		}
-		values = grown
+	values, err := readPieces(f.r, f.size, piece)
+	if err != nil {
+		return nil, f.damaged(int64(len(values)), err)
 	}
 	var more [1]byte
 	n, err := io.ReadFull(f.r, more[:])
@@ -239,6 +231,24 @@ func (f *idxFile) readValues() ([]byte, error) {
 		return nil, inputErrorf(f.path, "more bytes follow the last of %d records, at offset %d%s", f.dims[0], f.header+f.size, f.unpacked())
 	case err != io.EOF:
 		return nil, inputErrorf(f.path, "%s after the last of %d records: %w", f.unreadable(), f.dims[0], err)
+	}
+	return values, nil
+}
+
+// readPieces reads size bytes, first pieces of the given size and then as many as there are already: what is allocated is at
+// most double what was really read. On an error it returns what was read before it.
+func readPieces(r io.Reader, size, piece int64) ([]byte, error) {
+	var values []byte
+	for ; int64(len(values)) < size; piece = int64(len(values)) {
+		have := len(values)
+		piece = min(piece, size-int64(have))
+		grown := make([]byte, have+int(piece))
+		copy(grown, values)
+		n, err := io.ReadFull(r, grown[have:])
+		if err != nil {
+			return grown[:have+n], err
+		}
+		values = grown
 	}
 	return values, nil
 }

@@ -19,7 +19,7 @@ var namedSets = []struct {
 	read setReader
 }{
 	{"mnist", readIDXSet}, {"fashion-mnist", readIDXSet}, {"kmnist", readIDXSet}, {"emnist", readIDXSet},
-	{"cifar10", readCIFAR10}, {"cifar100", readCIFAR100},
+	{"cifar10", readCIFAR10}, {"cifar100", readCIFAR100}, {"svhn", readSVHN},
 }
 
 // Known returns the names of the data sets: "shapes", which [Shapes] draws, and those that [OpenDir] reads.
@@ -43,8 +43,13 @@ func Known() []string {
 // Its images are stored column by column; they are turned upright. The set's name then tells the split: emnist-balanced.
 //
 // CIFAR-10 and CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny images", 2009) are read in their binary
-// layout: data_batch_1.bin to data_batch_5.bin and test_batch.bin, or train.bin and test.bin, of which the fine labels count.
-// Of the five training batches of CIFAR-10 some may be missing, and Images.Notes tells which.
+// layout: data_batch_1.bin to data_batch_5.bin and test_batch.bin, or train.bin and test.bin, of which the fine labels count;
+// or in their Python layout, pickled files of the same names without .bin, of which nothing is executed. The names of the classes
+// are those of the file that comes with them, if it is there. Of the five training batches of CIFAR-10 some may be missing, and
+// Images.Notes tells which.
+//
+// SVHN (Netzer, Wang, Coates, Bissacco, Wu and Ng, "Reading digits in natural images with unsupervised feature learning", 2011) is
+// read from the MAT files of its cropped digits, train_32x32.mat and test_32x32.mat.
 //
 // An unknown name is an [*UnknownSetError]; a missing directory or file, and anything wrong in a file, an [*InputError].
 func OpenDir(name, dir string) (train, test *Images, err error) {

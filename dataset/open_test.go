@@ -179,7 +179,7 @@ func TestOpenDirMissing(t *testing.T) {
 func TestOpenDirUnknown(t *testing.T) {
 	_, _, err := OpenDir("imagenet", t.TempDir())
 	var unknown *UnknownSetError
-	if !errors.As(err, &unknown) || err.Error() != `unknown data set "imagenet"; known: shapes, mnist, fashion-mnist, kmnist, emnist, cifar10, cifar100` {
+	if !errors.As(err, &unknown) || err.Error() != `unknown data set "imagenet"; known: shapes, mnist, fashion-mnist, kmnist, emnist, cifar10, cifar100, svhn` {
 		t.Errorf("got %v", err)
 	}
 	if _, _, err = OpenDir("shapes", t.TempDir()); err == nil || !strings.Contains(err.Error(), "drawn by code") {

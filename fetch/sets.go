@@ -83,6 +83,15 @@ func Sets() []Set {
 			Files: []File{{Name: "cifar-100-binary.tar.gz", MD5: "03b5dce01913d631647c71ecec9e9cb8", Members: []string{
 				"train.bin", "test.bin"}}},
 		},
+		{
+			Name: "svhn", About: "house numbers, 32x32 color, 73,257 + 26,032", Terms: "non-commercial use",
+			Home: "http://ufldl.stanford.edu/housenumbers/", Megabytes: 246,
+			Sources: []string{"http://ufldl.stanford.edu/housenumbers/"},
+			Files: []File{
+				{Name: "train_32x32.mat", MD5: "e26dedcc434d2e4c54c9b2d4a06d8373"},
+				{Name: "test_32x32.mat", MD5: "eb5a983be6a315427106f1b164d9cef3"},
+			},
+		},
 	}
 }
 

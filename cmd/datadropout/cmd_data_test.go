@@ -108,3 +108,12 @@ func TestRunOnAFolder(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
+
+// TestRunOnAPathOfANamedSet: the path of files that are a known set's is enough.
+func TestRunOnAPathOfANamedSet(t *testing.T) {
+	dir := idxFiles(t, 200, nil)
+	code, out, errs := runCommand(t, "run", "--data", dir, "--net", "softmax", "--epochs", "1", "--seeds", "2", "--rule", "count:3", "--json", "--out", filepath.Join(t.TempDir(), "run"))
+	if code != exitDone || !strings.Contains(out, `"data":"mnist"`) {
+		t.Errorf("exit code %d: %s\n%s", code, errs, out[:min(len(out), 300)])
+	}
+}

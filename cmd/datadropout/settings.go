@@ -37,7 +37,7 @@ func defaultSettings() settings { return settings{config: datadropout.DefaultCon
 
 func (s *settings) addDataFlags(f *pflag.FlagSet) {
 	c := &s.config
-	f.StringVar(&c.Data, "data", c.Data, "data set by name ("+strings.Join(dataset.Known(), ", ")+"), or a folder that holds a folder of images for each class")
+	f.StringVar(&c.Data, "data", c.Data, "data set by name ("+strings.Join(dataset.Known(), ", ")+"), or a path: of the files of one of these, or of a folder that holds a folder of images for each class")
 	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "folder that holds the data set's files (default: where data fetch puts them)")
 	f.StringVar(&c.ImageSize, "image-size", c.ImageSize, "size that a folder's images are scaled and cropped to, such as 64 or 48x64 (default: theirs, or 64 where they differ)")
 	f.BoolVar(&c.SkipUnreadable, "skip-unreadable", c.SkipUnreadable, "leave out a folder's images that can't be read")
@@ -110,7 +110,11 @@ func (s *settings) read(f *pflag.FlagSet) error {
 	c.Net = net.Variant(c.Net, s.activation, s.pooling)
 	if c.Data != dataset.FolderName && !slices.Contains(dataset.Known(), c.Data) {
 		if info, err := os.Stat(c.Data); err == nil && info.IsDir() {
-			c.Data, c.DataDir = dataset.FolderName, c.Data
+			dir := c.Data
+			c.Data, c.DataDir = dataset.FolderName, dir
+			if name, ok := dataset.Recognize(dir); ok {
+				c.Data = name
+			}
 		}
 	}
 	if !f.Changed("schedule") {
