@@ -99,7 +99,7 @@ func (s scale) ticks(n int) []float64 {
 		}
 	}
 	var t []float64
-	for k := math.Ceil(s.low / step); k*step <= s.high; k++ {
+	for k := math.Ceil(s.low/step - 1e-9); k <= s.high/step+1e-9; k++ {
 		t = append(t, k*step)
 	}
 	return t

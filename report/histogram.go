@@ -114,7 +114,7 @@ func (c *Content) histogramPlot() template.HTML {
 		g.line("cut", at, top-6, at, foot)
 		g.text("tick", "end", at-4, 12, fmt.Sprintf("dropped up to %.1e", *h.Cut))
 	}
-	for _, v := range x.ticks(5) {
+	for _, v := range x.ticks(7) {
 		g.line("grid", x.at(v), float64(height-bottom), x.at(v), float64(height-bottom+4))
 		g.text("tick", "middle", x.at(v), float64(height-bottom+18), short(v))
 	}

@@ -186,22 +186,23 @@ func gains(r *datadropout.Result) []Gain {
 	return all
 }
 
-// MetricWords writes the change of the metric with its interval.
-func (g Gain) MetricWords() string {
-	e := g.Metric
-	if math.IsNaN(float64(e.P)) {
-		return fmt.Sprintf("%+.2f", 100*e.Difference)
-	}
-	return fmt.Sprintf("%+.2f (%+.2f to %+.2f)", 100*e.Difference, 100*float64(e.CI95[0]), 100*float64(e.CI95[1]))
-}
+// MetricWords writes the change of the metric, an accuracy in points.
+func (g Gain) MetricWords() string { return fmt.Sprintf("%+.2f", 100*g.Metric.Difference) }
 
-// LossWords writes the change of the loss with its interval.
-func (g Gain) LossWords() string {
-	e := g.Loss
+// LossWords writes the change of the loss.
+func (g Gain) LossWords() string { return fmt.Sprintf("%+.3f", g.Loss.Difference) }
+
+// MetricInterval writes the interval of the change of the metric.
+func (g Gain) MetricInterval() string { return intervalWords("%+.2f to %+.2f", g.Metric, 100) }
+
+// LossInterval writes the interval of the change of the loss.
+func (g Gain) LossInterval() string { return intervalWords("%+.3f to %+.3f", g.Loss, 1) }
+
+func intervalWords(format string, e datadropout.Effect, unit float64) string {
 	if math.IsNaN(float64(e.P)) {
-		return fmt.Sprintf("%+.3f", e.Difference)
+		return ""
 	}
-	return fmt.Sprintf("%+.3f (%+.3f to %+.3f)", e.Difference, float64(e.CI95[0]), float64(e.CI95[1]))
+	return fmt.Sprintf(format, unit*float64(e.CI95[0]), unit*float64(e.CI95[1]))
 }
 
 // metric writes a value of the metric: an accuracy in percent, others as they are.
