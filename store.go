@@ -73,7 +73,7 @@ func HoldsRun(dir string) bool {
 }
 
 // runFiles are the files and folders of a run directory.
-var runFiles = []string{"config.yaml", "result.json", "scores.csv", "drop.csv", "keep.txt", "curves.csv", "page.json", "report.html", stateFile, checkpointDir}
+var runFiles = []string{"config.yaml", "result.json", "scores.csv", "drop.csv", "keep.txt", "curves.csv", "page.json", "report.html", "retrain.json", stateFile, checkpointDir}
 
 // RemoveRun deletes the files of a run from the directory, and nothing else in it.
 func RemoveRun(dir string) error {
