@@ -98,23 +98,25 @@ func open(c *Config) (train, test *dataset.Images, err error) {
 	return f.Train, f.Test, nil
 }
 
-// openNamed reads the data set from its folder, which is the user's cache where the settings name none: c has it then.
+// openNamed reads the data set from its folder, which is the user's cache where the settings name none. What is missing
+// there is an error that names the way to it.
 func openNamed(c *Config) (train, test *dataset.Images, err error) {
-	if c.DataDir == "" {
-		dir, err := dataset.CacheDir(c.Data)
-		if err != nil {
-			return nil, nil, err
-		}
-		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			way := "say where its files are with --data-dir"
-			if _, ok := fetch.Find(c.Data); ok {
-				way = "type: datadropout data fetch " + c.Data + " (or " + way + ")"
-			}
-			return nil, nil, &dataset.InputError{Path: dir, Err: fmt.Errorf("the data set %s is not on this machine; %s", c.Data, way)}
-		}
-		c.DataDir = dir
+	if c.DataDir != "" {
+		return dataset.OpenDir(c.Data, c.DataDir)
 	}
-	return dataset.OpenDir(c.Data, c.DataDir)
+	dir, err := dataset.CacheDir(c.Data)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, fetched := fetch.Find(c.Data)
+	_, gone := os.Stat(dir)
+	switch {
+	case fetched && len(s.Missing(dir)) > 0:
+		return nil, nil, &dataset.InputError{Path: dir, Err: fmt.Errorf("the data set %s is not on this machine, or not whole; type: datadropout data fetch %s (or say where its files are with --data-dir)", c.Data, c.Data)}
+	case errors.Is(gone, fs.ErrNotExist):
+		return nil, nil, &dataset.InputError{Path: dir, Err: fmt.Errorf("the data set %s is not on this machine; say where its files are with --data-dir", c.Data)}
+	}
+	return dataset.OpenDir(c.Data, dir)
 }
 
 // Planted returns how many of the given positions carry a planted wrong label.

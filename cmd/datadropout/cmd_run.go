@@ -37,8 +37,8 @@ func newRunCommand() *cobra.Command {
 			"split, chooses what to drop, trains again from scratch on the rest (round 2) beside two control arms, and\n" +
 			"compares the arms on the test split over paired seeds.\n\n" +
 			"Without a flag it uses the built-in procedural set with planted wrong labels.\n\n" +
-			"It writes a run directory: config.yaml, result.json, scores.csv, drop.csv, keep.txt, report.html, and what\n" +
-			"resuming needs. The table goes to stdout, progress to stderr.\n\n" + exitCodesHelp,
+			"It writes a run directory: config.yaml, result.json, scores.csv, drop.csv, keep.txt, curves.csv, report.html with\n" +
+			"page.json that it is made of, and what resuming needs. The table goes to stdout, progress to stderr.\n\n" + exitCodesHelp,
 		Example: "  datadropout run\n" +
 			"  datadropout run --data fashion-mnist --data-dir DIR --train 4000 --score 1000 --tune 1000 --net cnn --out DIR\n" +
 			"  datadropout run --config DIR/config.yaml --out NEW-DIR",

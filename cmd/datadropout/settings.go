@@ -200,7 +200,7 @@ func (s *settings) load(ctx context.Context, c *datadropout.Config, stderr io.Wr
 		return nil, err
 	}
 	if s.hash != "" && s.hash != data.Hash {
-		return nil, &dataset.InputError{Path: c.DataDir, Err: fmt.Errorf("the data set %s is not the one of the config file: its content hash is %s, there it is %s", c.Data, short(data.Hash), short(s.hash))}
+		return nil, &dataset.InputError{Path: cmp.Or(c.DataDir, c.Data), Err: fmt.Errorf("the data set %s is not the one of the config file: its content hash is %s, there it is %s", c.Data, short(data.Hash), short(s.hash))}
 	}
 	if got := data.LabelsHash(*c); s.labels != "" && got != "" && s.labels != got {
 		return nil, &dataset.InputError{Path: cmp.Or(c.NoisyLabels, c.LabelNoiseMatrix),
