@@ -16,8 +16,10 @@ CGO_ENABLED=0 go build -o "$work/datadropout" ./cmd/datadropout
 go test -c -o "$work/kernel.test" ./cpu/internal/kernel
 
 # PyTorch at its best: all vector instructions, and an allocator that keeps its memory.
+capability=avx2
+grep -qm1 avx512f /proc/cpuinfo && capability=avx512
 torch() {
-  OMP_NUM_THREADS=$threads ATEN_CPU_CAPABILITY=avx512 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1000000000000 \
+  OMP_NUM_THREADS=$threads ATEN_CPU_CAPABILITY=$capability MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1000000000000 \
     MALLOC_TOP_PAD_=268435456 "$python" -W ignore bench/peers/torch_bench.py --threads "$threads" "$@"
 }
 

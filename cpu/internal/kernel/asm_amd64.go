@@ -905,6 +905,21 @@ func columnDots256(which int, dst, x, y *float32, rows, xRow, yRow, lanes, add i
 }
 
 //go:noescape
+func winogradInput256(dst, tmp, in *float32, at, matrix, row, pixel, vectors, last int, rows, columns uint)
+
+//go:noescape
+func winogradKernel256(dst, src *float32, dstMatrix, srcMatrix, vectors, last int)
+
+//go:noescape
+func winogradOutput256(dst, src *float32, matrix, row, pixel, vectors, last int)
+
+//go:noescape
+func winogradSpread256(dst, src *float32, matrix, row, pixel, vectors, last int)
+
+//go:noescape
+func winogradTaps256(dst, src *float32, dstMatrix, srcMatrix, vectors, last int)
+
+//go:noescape
 func pool2Max256(dst, top, bottom *float32, n, windows int)
 
 //go:noescape

@@ -28,7 +28,7 @@
 // A convolution with few output channels, whose vectors would be mostly empty, multiplies pixels by all taps at
 // once and adds up shifted planes; its weight gradient swaps the roles of input and output.
 //
-// On AVX-512, 3x3 convolutions of stride 1 with enough channels and pixels go the Winograd way, in a quarter of the
+// On AVX2 and AVX-512, 3x3 convolutions of stride 1 with enough channels and pixels go the Winograd way, in a quarter of the
 // multiplications and with a slightly larger error: see [SetWinograd].
 //
 // Partitions depend on shapes alone. A plan is kept per shape and pool, and scratch is reused, so that repeated

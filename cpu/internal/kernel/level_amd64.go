@@ -17,8 +17,8 @@ func detected() Level {
 }
 
 var (
-	avx512Tiles = tileSet{maxRows: heights(tilesAVX512), call: tilesAVX512}
-	avx2Tiles   = tileSet{maxRows: heights(tilesAVX2), call: tilesAVX2}
+	avx512Tiles = tileSet{maxRows: heights(tilesAVX512), call: tilesAVX512, winograd: &winogradAVX512}
+	avx2Tiles   = tileSet{maxRows: heights(tilesAVX2), call: tilesAVX2, winograd: &winogradAVX2}
 )
 
 func heights(call [][]func(*tile)) []int {

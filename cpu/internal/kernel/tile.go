@@ -30,6 +30,8 @@ type tileSet struct {
 	maxRows []int
 	// call[v][rows], or nil for the portable twin.
 	call [][]func(*tile)
+	// winograd holds the costs of the Winograd way with these kernels, nil if it is never faster.
+	winograd *winogradCosts
 }
 
 func (s *tileSet) maxVectors() int { return len(s.maxRows) - 1 }

@@ -146,42 +146,62 @@ func asmTranspose(dst, src *float32, dstRow, srcRow, blocks int) bool {
 }
 
 func asmWinogradInput(dst, tmp, in *float32, at, matrix, row, pixel, vectors, last int, rows, columns uint) bool {
-	if CurrentLevel() != AVX512 {
+	switch CurrentLevel() {
+	case AVX512:
+		winogradInput512(dst, tmp, in, at, matrix, row, pixel, vectors, last, rows, columns)
+	case AVX2:
+		winogradInput256(dst, tmp, in, at, matrix, row, pixel, vectors, last, rows, columns)
+	default:
 		return false
 	}
-	winogradInput512(dst, tmp, in, at, matrix, row, pixel, vectors, last, rows, columns)
 	return true
 }
 
 func asmWinogradKernel(dst, src *float32, dstMatrix, srcMatrix, vectors, last int) bool {
-	if CurrentLevel() != AVX512 {
+	switch CurrentLevel() {
+	case AVX512:
+		winogradKernel512(dst, src, dstMatrix, srcMatrix, vectors, last)
+	case AVX2:
+		winogradKernel256(dst, src, dstMatrix, srcMatrix, vectors, last)
+	default:
 		return false
 	}
-	winogradKernel512(dst, src, dstMatrix, srcMatrix, vectors, last)
 	return true
 }
 
 func asmWinogradOutput(dst, src *float32, matrix, row, pixel, vectors, last int) bool {
-	if CurrentLevel() != AVX512 {
+	switch CurrentLevel() {
+	case AVX512:
+		winogradOutput512(dst, src, matrix, row, pixel, vectors, last)
+	case AVX2:
+		winogradOutput256(dst, src, matrix, row, pixel, vectors, last)
+	default:
 		return false
 	}
-	winogradOutput512(dst, src, matrix, row, pixel, vectors, last)
 	return true
 }
 
 func asmWinogradSpread(dst, src *float32, matrix, row, pixel, vectors, last int) bool {
-	if CurrentLevel() != AVX512 {
+	switch CurrentLevel() {
+	case AVX512:
+		winogradSpread512(dst, src, matrix, row, pixel, vectors, last)
+	case AVX2:
+		winogradSpread256(dst, src, matrix, row, pixel, vectors, last)
+	default:
 		return false
 	}
-	winogradSpread512(dst, src, matrix, row, pixel, vectors, last)
 	return true
 }
 
 func asmWinogradTaps(dst, src *float32, dstMatrix, srcMatrix, vectors, last int) bool {
-	if CurrentLevel() != AVX512 {
+	switch CurrentLevel() {
+	case AVX512:
+		winogradTaps512(dst, src, dstMatrix, srcMatrix, vectors, last)
+	case AVX2:
+		winogradTaps256(dst, src, dstMatrix, srcMatrix, vectors, last)
+	default:
 		return false
 	}
-	winogradTaps512(dst, src, dstMatrix, srcMatrix, vectors, last)
 	return true
 }
 

@@ -4758,7 +4758,7 @@ vector:
 	KMOVW        BP, K7
 	MOVQ         DX, R15
 	BTQ          $0x00, R10
-	JCC          outside0
+	JCC          outside1_0
 	LEAQ         (R15)(DI*8), BP
 	VMOVUPS.Z    (R15), K2, Z4
 	VMOVUPS.Z    (R15)(DI*1), K3, Z5
@@ -4794,9 +4794,9 @@ vector:
 	VMOVUPS      Z10, 1152(CX)
 	VMOVUPS      Z11, 1536(CX)
 	VMOVUPS      Z9, 1920(CX)
-	JMP          next0
+	JMP          next1_0
 
-outside0:
+outside1_0:
 	VMOVUPS Z3, (CX)
 	VMOVUPS Z3, 384(CX)
 	VMOVUPS Z3, 768(CX)
@@ -4804,10 +4804,10 @@ outside0:
 	VMOVUPS Z3, 1536(CX)
 	VMOVUPS Z3, 1920(CX)
 
-next0:
+next1_0:
 	ADDQ         SI, R15
 	BTQ          $0x01, R10
-	JCC          outside1
+	JCC          outside1_1
 	LEAQ         (R15)(DI*8), BP
 	VMOVUPS.Z    (R15), K2, Z4
 	VMOVUPS.Z    (R15)(DI*1), K3, Z5
@@ -4843,9 +4843,9 @@ next0:
 	VMOVUPS      Z10, 1216(CX)
 	VMOVUPS      Z11, 1600(CX)
 	VMOVUPS      Z9, 1984(CX)
-	JMP          next1
+	JMP          next1_1
 
-outside1:
+outside1_1:
 	VMOVUPS Z3, 64(CX)
 	VMOVUPS Z3, 448(CX)
 	VMOVUPS Z3, 832(CX)
@@ -4853,10 +4853,10 @@ outside1:
 	VMOVUPS Z3, 1600(CX)
 	VMOVUPS Z3, 1984(CX)
 
-next1:
+next1_1:
 	ADDQ         SI, R15
 	BTQ          $0x02, R10
-	JCC          outside2
+	JCC          outside1_2
 	LEAQ         (R15)(DI*8), BP
 	VMOVUPS.Z    (R15), K2, Z4
 	VMOVUPS.Z    (R15)(DI*1), K3, Z5
@@ -4892,9 +4892,9 @@ next1:
 	VMOVUPS      Z10, 1280(CX)
 	VMOVUPS      Z11, 1664(CX)
 	VMOVUPS      Z9, 2048(CX)
-	JMP          next2
+	JMP          next1_2
 
-outside2:
+outside1_2:
 	VMOVUPS Z3, 128(CX)
 	VMOVUPS Z3, 512(CX)
 	VMOVUPS Z3, 896(CX)
@@ -4902,10 +4902,10 @@ outside2:
 	VMOVUPS Z3, 1664(CX)
 	VMOVUPS Z3, 2048(CX)
 
-next2:
+next1_2:
 	ADDQ         SI, R15
 	BTQ          $0x03, R10
-	JCC          outside3
+	JCC          outside1_3
 	LEAQ         (R15)(DI*8), BP
 	VMOVUPS.Z    (R15), K2, Z4
 	VMOVUPS.Z    (R15)(DI*1), K3, Z5
@@ -4941,9 +4941,9 @@ next2:
 	VMOVUPS      Z10, 1344(CX)
 	VMOVUPS      Z11, 1728(CX)
 	VMOVUPS      Z9, 2112(CX)
-	JMP          next3
+	JMP          next1_3
 
-outside3:
+outside1_3:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z3, 576(CX)
 	VMOVUPS Z3, 960(CX)
@@ -4951,10 +4951,10 @@ outside3:
 	VMOVUPS Z3, 1728(CX)
 	VMOVUPS Z3, 2112(CX)
 
-next3:
+next1_3:
 	ADDQ         SI, R15
 	BTQ          $0x04, R10
-	JCC          outside4
+	JCC          outside1_4
 	LEAQ         (R15)(DI*8), BP
 	VMOVUPS.Z    (R15), K2, Z4
 	VMOVUPS.Z    (R15)(DI*1), K3, Z5
@@ -4990,9 +4990,9 @@ next3:
 	VMOVUPS      Z10, 1408(CX)
 	VMOVUPS      Z11, 1792(CX)
 	VMOVUPS      Z9, 2176(CX)
-	JMP          next4
+	JMP          next1_4
 
-outside4:
+outside1_4:
 	VMOVUPS Z3, 256(CX)
 	VMOVUPS Z3, 640(CX)
 	VMOVUPS Z3, 1024(CX)
@@ -5000,10 +5000,10 @@ outside4:
 	VMOVUPS Z3, 1792(CX)
 	VMOVUPS Z3, 2176(CX)
 
-next4:
+next1_4:
 	ADDQ         SI, R15
 	BTQ          $0x05, R10
-	JCC          outside5
+	JCC          outside1_5
 	LEAQ         (R15)(DI*8), BP
 	VMOVUPS.Z    (R15), K2, Z4
 	VMOVUPS.Z    (R15)(DI*1), K3, Z5
@@ -5039,9 +5039,9 @@ next4:
 	VMOVUPS      Z10, 1472(CX)
 	VMOVUPS      Z11, 1856(CX)
 	VMOVUPS      Z9, 2240(CX)
-	JMP          next5
+	JMP          next1_5
 
-outside5:
+outside1_5:
 	VMOVUPS Z3, 320(CX)
 	VMOVUPS Z3, 704(CX)
 	VMOVUPS Z3, 1088(CX)
@@ -5049,7 +5049,7 @@ outside5:
 	VMOVUPS Z3, 1856(CX)
 	VMOVUPS Z3, 2240(CX)
 
-next5:
+next1_5:
 	ADDQ         SI, R15
 	MOVQ         AX, R15
 	VMOVUPS      (CX), Z4

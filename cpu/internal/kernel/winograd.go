@@ -27,7 +27,7 @@ func init() {
 // not be called while kernels run.
 //
 // Where it is allowed, [ConvForward] computes 3x3 convolutions of stride 1 with enough channels as
-// F(4x4, 3x3) of Lavin & Gray 2016 (arXiv:1509.09308, section 4), on AVX-512 only: 36 multiplications for 16
+// F(4x4, 3x3) of Lavin & Gray 2016 (arXiv:1509.09308, section 4), on AVX2 and AVX-512: 36 multiplications for 16
 // outputs, where the direct way needs 144. [ConvWeightGrad] goes the adjoint way. F(2x2, 3x3) would need 64, for
 // an accuracy that training has no use for. Results differ from the direct kernel's by no more than 1e-4 of the
 // largest output on random data (measured: 3e-6 at 32 channels, 1.1e-5 at 256, 1e-6 for weight gradients); an
@@ -93,7 +93,8 @@ func (c *Conv) winogradPlan(set *tileSet, mode winogradMode) *winogradPlan {
 		return nil
 	}
 	w := c.winogradTiles()
-	const step = 14 // the rows of a register tile of two vectors
+	step := set.maxRows[min(2, set.maxVectors())] // rows of a register tile, or of two low ones
+	step *= max(1, 14/step)
 	width := w.inVectors * lanes
 	w.tiles = step * min(4, max(1, winogradMemory/(winogradCells*step*width)))
 	for w.tiles > step && w.total < 8*w.tiles {
@@ -102,7 +103,7 @@ func (c *Conv) winogradPlan(set *tileSet, mode winogradMode) *winogradPlan {
 	w.tasks = (w.total + w.tiles - 1) / w.tiles
 	w.tiles = (w.total + w.tasks - 1) / w.tasks
 	w.tasks = (w.total + w.tiles - 1) / w.tiles
-	if mode == winogradAuto && (set != tilesAt(AVX512) || w.total < 4*step || !c.winogradFaster(w)) {
+	if mode == winogradAuto && (w.total < 4*step || !c.winogradFaster(w, set.winograd)) {
 		return nil
 	}
 	for _, v := range set.panels(c.OutChannels, w.tiles) {
@@ -116,22 +117,42 @@ func (c *Conv) winogradPlan(set *tileSet, mode winogradMode) *winogradPlan {
 	return w
 }
 
-// winogradFaster estimates cycles and says whether the direct way needs clearly more. The costs of the transforms and
-// of the memory that the transformed kernel takes were measured.
-func (c *Conv) winogradFaster(w *winogradPlan) bool {
-	const (
-		input, output, kernel = 150, 130, 400 // of a transform of a vector of channels
-		nearFloats            = 3 << 20       // of a transformed kernel that a third level of cache holds
-		near, far             = 0.1, 1.5      // to fetch a float of it
-	)
-	in, out, tiles := float64(w.inVectors), float64(w.outVectors), float64(w.total)
-	multiply := float64(c.InChannels) * out / 2 // of one pixel by one tap
-	floats := winogradCells * float64(c.InChannels) * out * lanes
-	fetch := near
-	if floats > nearFloats {
-		fetch = far
+// winogradCosts are cycles that were measured: of a transform of a vector of channels and of what the direct way has not either.
+type winogradCosts struct {
+	multiply float64 // an input channel by a vector of output channels
+	// Forward.
+	input, output, kernel float64
+	near, far             float64 // to fetch a float of a transformed kernel that the third level of cache holds, or does not
+	// Of a weight gradient.
+	gradientInput, gradient, taps float64
+	add                           float64 // the sum of a group
+}
+
+var (
+	winogradAVX512 = winogradCosts{
+		multiply: 1. / 2, input: 150, output: 130, kernel: 400, near: 0.1, far: 1.5,
+		gradientInput: 170, gradient: 120, taps: 400, add: 60,
 	}
-	cycles := tiles*(winogradCells*multiply+input*in+output*out) + float64(c.InChannels)*out*kernel +
+	winogradAVX2 = winogradCosts{
+		multiply: 1, input: 330, output: 280, kernel: 800, near: 0.1, far: 1.5,
+		gradientInput: 330, gradient: 250, taps: 800, add: 120,
+	}
+)
+
+// winogradFaster estimates cycles and says whether the direct way needs clearly more. Without costs it is.
+func (c *Conv) winogradFaster(w *winogradPlan, costs *winogradCosts) bool {
+	if costs == nil {
+		return false
+	}
+	const nearFloats = 3 << 20 // of a transformed kernel that a third level of cache holds
+	in, out, tiles := float64(w.inVectors), float64(w.outVectors), float64(w.total)
+	multiply := float64(c.InChannels) * out * costs.multiply // of one pixel by one tap
+	floats := winogradCells * float64(c.InChannels) * out * lanes
+	fetch := costs.near
+	if floats > nearFloats {
+		fetch = costs.far
+	}
+	cycles := tiles*(winogradCells*multiply+costs.input*in+costs.output*out) + float64(c.InChannels)*out*costs.kernel +
 		float64(w.tasks)*floats*fetch
 	direct := float64(c.Batch*c.OutHeight*c.OutWidth*9) * multiply
 	return cycles < 0.85*direct

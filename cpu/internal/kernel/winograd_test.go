@@ -139,8 +139,8 @@ func TestWinogradWeightGrad(t *testing.T) {
 // TestWinogradAccuracy measures the error on layers of real size. F(4x4, 3x3) at float32 stays five times below the
 // documented bound.
 func TestWinogradAccuracy(t *testing.T) {
-	if DetectedLevel() != AVX512 {
-		t.Skip("needs AVX-512")
+	if DetectedLevel() == Portable {
+		t.Skip("no assembly: too slow for layers of real size")
 	}
 	p := NewPool(2)
 	defer p.Close()
@@ -181,13 +181,23 @@ func TestWinogradAccuracy(t *testing.T) {
 
 // TestWinogradChoice: the cost rule takes big layers and leaves the others, and the switch is obeyed.
 func TestWinogradChoice(t *testing.T) {
-	if DetectedLevel() != AVX512 {
-		t.Skip("needs AVX-512")
+	if DetectedLevel() == Portable {
+		t.Skip("no assembly, nothing to choose")
 	}
-	before := CurrentLevel()
-	defer SetLevel(before)
-	SetLevel(AVX512)
+	defer SetLevel(CurrentLevel())
 	defer setWinogradMode(setWinogradMode(winogradAuto))
+	for l := AVX2; l <= DetectedLevel(); l++ {
+		SetLevel(l)
+		t.Run(l.String(), testWinogradChoice)
+	}
+	SetLevel(Portable)
+	c := (&convCase{"64", 128, 40, 64, 64, 3, 1, 1}).conv().normal()
+	if c.forwardPlan().winograd != nil {
+		t.Error("Winograd in portable code")
+	}
+}
+
+func testWinogradChoice(t *testing.T) {
 	strided := convCase{"strided", 128, 32, 64, 64, 3, 2, 1}
 	for _, x := range []struct {
 		convCase
@@ -223,10 +233,6 @@ func TestWinogradChoice(t *testing.T) {
 	}
 	if SetWinograd(true) {
 		t.Error("was forbidden, SetWinograd says it was not")
-	}
-	SetLevel(AVX2)
-	if c.forwardPlan().winograd != nil {
-		t.Error("Winograd without AVX-512")
 	}
 }
 
@@ -273,8 +279,8 @@ func TestWinogradTransforms(t *testing.T) {
 		row, matrix := 7*pixel, padded+rng.IntN(20)
 		tile, cells, taps := whole(6*row, 1), whole(36*matrix, 1), whole(9*matrix, 24*24)
 		rows, columns := edges(rng), edges(rng)
-		var got [2][6][]float32
-		for i, l := range []Level{Portable, DetectedLevel()} {
+		var got [AVX512 + 1][6][]float32
+		for l := Portable; l <= DetectedLevel(); l++ {
 			SetLevel(l)
 			a, b, d := make([]float32, 36*matrix), make([]float32, 36*matrix), make([]float32, 6*row)
 			winogradInput(a, make([]float32, 36*lanes), tile, 0, matrix, row, pixel, vectors, last, 63, 63)
@@ -285,10 +291,12 @@ func TestWinogradTransforms(t *testing.T) {
 			spread, back := make([]float32, 36*matrix), make([]float32, 9*matrix)
 			winogradSpread(spread, tile, matrix, row, pixel, vectors, last)
 			winogradTaps(back, cells, matrix, matrix, vectors, last)
-			got[i] = [6][]float32{a, b, d, spread, back, edge}
+			got[l] = [6][]float32{a, b, d, spread, back, edge}
 		}
-		for k, name := range []string{"input", "kernel", "output", "gradient", "taps", "input at an edge"} {
-			near(t, fmt.Sprintf("%s of %d channels", name, channels), got[1][k], got[0][k], 1e-5)
+		for l := AVX2; l <= DetectedLevel(); l++ {
+			for k, name := range []string{"input", "kernel", "output", "gradient", "taps", "input at an edge"} {
+				near(t, fmt.Sprintf("%v: %s of %d channels", l, name, channels), got[l][k], got[Portable][k], 1e-5)
+			}
 		}
 	}
 }

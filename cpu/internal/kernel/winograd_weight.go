@@ -40,19 +40,21 @@ func (c *Conv) winogradWeight(set *tileSet, mode winogradMode) *winogradWeight {
 	w.input = w.tiles*in + lanes
 	w.gradient = w.tiles*w.partWidth + lanes
 	w.reduceRows = max(1, winogradReduce/w.width)
-	if mode == winogradAuto && (set != tilesAt(AVX512) || !c.winogradWeightFaster(w)) {
+	if mode == winogradAuto && !c.winogradWeightFaster(w, set.winograd) {
 		return nil
 	}
 	return w
 }
 
 // winogradWeightFaster estimates cycles and says whether the direct way needs clearly more.
-func (c *Conv) winogradWeightFaster(w *winogradWeight) bool {
-	const input, gradient, taps, add = 170, 120, 400, 60 // of a transform of a vector, and of adding a group's
+func (c *Conv) winogradWeightFaster(w *winogradWeight, costs *winogradCosts) bool {
+	if costs == nil {
+		return false
+	}
 	in, out, tiles := float64(w.inVectors), float64(w.outVectors), float64(w.total)
-	multiply := float64(c.InChannels) * out / 2
-	cycles := tiles*(1.2*winogradCells*multiply+input*in*float64(w.parts)+gradient*out) +
-		float64(c.InChannels)*out*(taps+add*float64(w.groups))
+	multiply := float64(c.InChannels) * out * costs.multiply
+	cycles := tiles*(1.2*winogradCells*multiply+costs.gradientInput*in*float64(w.parts)+costs.gradient*out) +
+		float64(c.InChannels)*out*(costs.taps+costs.add*float64(w.groups))
 	direct := float64(c.Batch*c.OutHeight*c.OutWidth*9) * multiply
 	return w.groups*w.parts >= 4 && cycles < 0.7*direct
 }

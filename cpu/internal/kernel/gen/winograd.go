@@ -8,11 +8,9 @@ import (
 )
 
 // winograd writes the transforms of F(4x4, 3x3) and of its weight gradient, each for vectors of 16 channels that follow each
-// other. Matrix 6*j+i of a transformed tile belongs to row i and column j of the transformed domain.
+// other; AVX2 takes them by halves. Matrix 6*j+i of a transformed tile belongs to row i and column j of the transformed
+// domain.
 func (v *vectors) winograd() {
-	if !v.wide {
-		return
-	}
 	v.winogradInput()
 	v.winogradKernel()
 	v.winogradOutput()
@@ -20,24 +18,109 @@ func (v *vectors) winograd() {
 	v.winogradTaps()
 }
 
-// eachVector loops over vectors of channels. body may use tail masks: the last vector has only some lanes. It must
-// move the pointers on.
-func (v *vectors) eachVector(body func()) {
-	last, left, full := v.param("last"), v.param("vectors"), v.GP64()
-	bits := v.GP64()
-	v.XORQ(bits, bits)
-	v.BTSQ(last, bits)
-	v.DECQ(bits)
-	v.MOVQ(U32(0xffff), full)
-	v.Label("vector")
-	v.CMPQ(left, Imm(1))
-	v.CMOVQEQ(bits, full)
-	v.KMOVW(full.As32(), v.tailK)
-	body()
+// winogradMask is where the masks of the tail come from.
+type winogradMask int
+
+const (
+	noMask   winogradMask = iota // all lanes count
+	tailMask                     // those of the tail
+)
+
+// eachVector loops over the vectors of channels, of which the last one has only some lanes. body moves the pointers on; it may
+// use tail masks where it is told to. It is written once for AVX-512, whose masks cost nothing, and twice for AVX2: for whole
+// vectors and for others; partial may jump to the label tail where a whole vector needs masks, too.
+func (v *vectors) eachVector(partial func(tail LabelRef), body func(mask winogradMask)) {
+	last, left := v.param("last"), v.param("vectors")
+	if v.wide {
+		full := v.GP64()
+		bits := v.GP64()
+		v.XORQ(bits, bits)
+		v.BTSQ(last, bits)
+		v.DECQ(bits)
+		v.MOVQ(U32(0xffff), full)
+		v.Label("vector")
+		v.CMPQ(left, Imm(1))
+		v.CMOVQEQ(bits, full)
+		v.KMOVW(full.As32(), v.tailK)
+		body(tailMask)
+		v.DECQ(left)
+		v.JNZ(LabelRef("vector"))
+		v.end()
+		return
+	}
+	halves := v.GP64() // left
+	v.MOVQ(left, halves)
+	v.ADDQ(halves, halves)
 	v.DECQ(left)
+	v.SHLQ(Imm(4), left)
+	v.ADDQ(last, left) // channels
+	v.Label("vector")
+	v.CMPQ(left, Imm(8))
+	v.JLT(LabelRef("tail"))
+	if partial != nil {
+		partial("tail")
+	}
+	body(noMask)
+	v.JMP(LabelRef("more"))
+	v.Label("tail")
+	n, limit := v.GP64(), v.GP64()
+	v.MOVQ(left, n)
+	v.XORQ(limit, limit)
+	v.TESTQ(n, n)
+	v.CMOVQLT(limit, n)
+	v.MOVQ(U32(8), limit)
+	v.CMPQ(n, limit)
+	v.CMOVQGT(limit, n)
+	v.lanesLeft(n)
+	body(tailMask)
+	v.Label("more")
+	v.SUBQ(Imm(8), left)
+	v.DECQ(halves)
 	v.JNZ(LabelRef("vector"))
 	v.end()
 }
+
+// grid keeps n vectors between the two halves of a transform: in registers, or on the stack where there are too few.
+type grid struct {
+	v     *vectors
+	regs  []reg.VecVirtual
+	stack Mem
+}
+
+func (v *vectors) grid(n int) *grid {
+	g := &grid{v: v, regs: make([]reg.VecVirtual, n)}
+	if !v.wide {
+		v.Attributes(0) // too large a frame for NOSPLIT
+		g.stack = v.AllocLocal(32 * n)
+	}
+	return g
+}
+
+func (g *grid) put(i int, x reg.VecVirtual) {
+	if g.v.wide {
+		g.regs[i] = x
+		return
+	}
+	g.v.VMOVUPS(x, g.stack.Offset(32*i))
+}
+
+func (g *grid) get(i int) reg.VecVirtual {
+	if g.v.wide {
+		return g.regs[i]
+	}
+	return g.v.load(g.stack.Offset(32*i), false)
+}
+
+// six returns those from i on.
+func (g *grid) six(i int) (x [6]reg.VecVirtual) {
+	for k := range x {
+		x[k] = g.get(i + k)
+	}
+	return x
+}
+
+// forward moves a pointer on by a vector.
+func (v *vectors) forward(p reg.GPVirtual) { v.ADDQ(Imm(uint64(4*v.floats())), p) }
 
 // copyOf returns a register with the content of x.
 func (v *vectors) copyOf(x reg.VecVirtual) reg.VecVirtual {
@@ -69,10 +152,12 @@ func (v *vectors) winogradInput() {
 	v.LEAQ(Mem{Base: pixel, Index: pixel, Scale: 2}, pixel3)
 	v.LEAQ(Mem{Base: pixel, Index: pixel, Scale: 4}, pixel5)
 	rows, columns := v.param("rows"), v.param("columns")
-	columnK := []reg.OpmaskPhysical{reg.K2, reg.K3, reg.K4, reg.K5, reg.K6, reg.K7}
-	two, four, five := v.set(2), v.set(4), v.set(5)
-	zero := v.vec()
-	v.VXORPS(zero, zero, zero)
+	masks := v.columnMasks(columns)
+	two, four, five := v.near(2), v.near(4), v.near(5)
+	var zero reg.VecVirtual
+	if v.wide {
+		zero = v.zero()
+	}
 	transform := func(d [6]reg.VecVirtual) [6]reg.VecVirtual {
 		a, b := v.minus(d[4], d[2], four), v.minus(d[3], d[1], four)
 		c, e := v.sub(d[4], d[2]), v.sub(d[3], d[1])
@@ -83,39 +168,35 @@ func (v *vectors) winogradInput() {
 			v.addMul(v.minus(d[5], d[3], five), d[1], four),
 		}
 	}
-	v.eachVector(func() {
-		lanes, mask := v.GP64(), v.GP64()
-		v.KMOVW(v.tailK, lanes.As32())
-		for j, k := range columnK {
-			v.BTQ(Imm(uint64(j)), columns)
-			v.SBBQ(mask, mask) // all bits, or none
-			v.ANDQ(lanes, mask)
-			v.KMOVW(mask.As32(), k)
-		}
+	size := 4 * v.floats()
+	v.eachVector(masks.partial, func(mask winogradMask) {
+		masks.prepare(mask)
 		at, ahead := v.GP64(), v.GP64()
 		v.MOVQ(src, at)
 		for i := range 6 {
-			outside, next := fmt.Sprintf("outside%d", i), fmt.Sprintf("next%d", i)
+			outside, next := fmt.Sprintf("outside%d_%d", mask, i), fmt.Sprintf("next%d_%d", mask, i)
 			v.BTQ(Imm(uint64(i)), rows)
 			v.JCC(LabelRef(outside))
 			var d [6]reg.VecVirtual
 			v.LEAQ(Mem{Base: at, Index: pixel, Scale: 8}, ahead)
 			for j, m := range []Mem{{Base: at}, {Base: at, Index: pixel, Scale: 1}, {Base: at, Index: pixel, Scale: 2},
 				{Base: at, Index: pixel3, Scale: 1}, {Base: at, Index: pixel, Scale: 4}, {Base: at, Index: pixel5, Scale: 1}} {
-				d[j] = v.vec()
-				v.VMOVUPS_Z(m, columnK[j], d[j])
+				d[j] = masks.load(m, j, mask)
 				if j >= 2 { // the same pixel two tiles on
 					m.Base = ahead
 					v.PREFETCHT0(m)
 				}
 			}
 			for j, x := range transform(d) {
-				v.VMOVUPS(x, Mem{Base: tmp, Disp: 64 * (6*j + i)})
+				v.VMOVUPS(x, Mem{Base: tmp, Disp: size * (6*j + i)})
 			}
 			v.JMP(LabelRef(next))
 			v.Label(outside)
+			if !v.wide {
+				zero = v.zero()
+			}
 			for j := range d {
-				v.VMOVUPS(zero, Mem{Base: tmp, Disp: 64 * (6*j + i)})
+				v.VMOVUPS(zero, Mem{Base: tmp, Disp: size * (6*j + i)})
 			}
 			v.Label(next)
 			v.ADDQ(row, at)
@@ -124,16 +205,97 @@ func (v *vectors) winogradInput() {
 		for j := range 6 {
 			var d [6]reg.VecVirtual
 			for i := range d {
-				d[i] = v.load(Mem{Base: tmp, Disp: 64 * (6*j + i)}, false)
+				d[i] = v.load(Mem{Base: tmp, Disp: size * (6*j + i)}, false)
 			}
 			for _, x := range transform(d) {
 				v.VMOVUPS(x, Mem{Base: at})
 				v.ADDQ(matrix, at)
 			}
 		}
-		v.ADDQ(Imm(64), src)
-		v.ADDQ(Imm(64), dst)
+		v.forward(src)
+		v.forward(dst)
 	})
+}
+
+// zero returns a register of zeros.
+func (v *vectors) zero() reg.VecVirtual {
+	r := v.vec()
+	v.VXORPS(r, r, r)
+	return r
+}
+
+// near returns a constant for many uses: in a register where there are enough of them.
+func (v *vectors) near(x float64) Op {
+	if v.wide {
+		return v.set(x)
+	}
+	return v.constant(x)
+}
+
+// columnMasks are the masks of the columns of a tile, some of which lie outside of the image: in registers, or on the stack.
+type columnMasks struct {
+	v       *vectors
+	columns reg.GPVirtual
+	regs    [6]reg.OpmaskPhysical
+	stack   Mem
+}
+
+func (v *vectors) columnMasks(columns reg.GPVirtual) *columnMasks {
+	m := &columnMasks{v: v, columns: columns, regs: [6]reg.OpmaskPhysical{reg.K2, reg.K3, reg.K4, reg.K5, reg.K6, reg.K7}}
+	if !v.wide {
+		m.stack = v.AllocLocal(32 * len(m.regs))
+	}
+	return m
+}
+
+// partial jumps where a column lies outside.
+func (m *columnMasks) partial(tail LabelRef) {
+	m.v.CMPQ(m.columns, Imm(63))
+	m.v.JNE(tail)
+}
+
+// prepare makes the masks of a vector's lanes.
+func (m *columnMasks) prepare(mask winogradMask) {
+	v := m.v
+	if mask == noMask {
+		return
+	}
+	if v.wide {
+		lanes, bits := v.GP64(), v.GP64()
+		v.KMOVW(v.tailK, lanes.As32())
+		for j, k := range m.regs {
+			v.BTQ(Imm(uint64(j)), m.columns)
+			v.SBBQ(bits, bits) // all bits, or none
+			v.ANDQ(lanes, bits)
+			v.KMOVW(bits.As32(), k)
+		}
+		return
+	}
+	bits := v.GP64()
+	for j := range m.regs {
+		v.BTQ(Imm(uint64(j)), m.columns)
+		v.SBBQ(bits, bits) // all bits, or none
+		x, y := v.XMM(), v.YMM()
+		v.VMOVQ(bits, x)
+		v.VPBROADCASTQ(x, y)
+		v.VPAND(v.tailY, y, y)
+		v.VMOVUPS(y, m.stack.Offset(32*j))
+	}
+}
+
+// load reads the pixels of column j.
+func (m *columnMasks) load(at Mem, j int, mask winogradMask) reg.VecVirtual {
+	v := m.v
+	r := v.vec()
+	switch {
+	case v.wide:
+		v.VMOVUPS_Z(at, m.regs[j], r)
+	case mask == noMask:
+		v.VMOVUPS(at, r)
+	default:
+		v.VMASKMOVPS(at, v.load(m.stack.Offset(32*j), false), r)
+	}
+	return r
 }
 
 // winogradKernel writes the transform G g G' of 3 by 3 taps.
@@ -150,29 +312,29 @@ func (v *vectors) winogradKernel() {
 			v.mul(g[0], quarter), v.sub(a, b), v.add(a, b), v.add(c, e), v.sub(c, e), g[2],
 		}
 	}
-	v.eachVector(func() {
+	columns := v.grid(18)
+	v.eachVector(nil, func(mask winogradMask) {
 		at := v.GP64()
 		v.MOVQ(src, at)
-		var columns [6][3]reg.VecVirtual
 		for ky := range 3 {
 			var g [3]reg.VecVirtual
 			for kx := range g {
-				g[kx] = v.load(Mem{Base: at}, true)
+				g[kx] = v.load(Mem{Base: at}, mask == tailMask)
 				v.ADDQ(srcMatrix, at)
 			}
 			for j, x := range transform(g) {
-				columns[j][ky] = x
+				columns.put(3*j+ky, x)
 			}
 		}
 		v.MOVQ(dst, at)
-		for j := range columns {
-			for _, x := range transform(columns[j]) {
-				v.store(x, Mem{Base: at}, true)
+		for j := range 6 {
+			for _, x := range transform([3]reg.VecVirtual{columns.get(3 * j), columns.get(3*j + 1), columns.get(3*j + 2)}) {
+				v.store(x, Mem{Base: at}, mask == tailMask)
 				v.ADDQ(dstMatrix, at)
 			}
 		}
-		v.ADDQ(Imm(64), src)
-		v.ADDQ(Imm(64), dst)
+		v.forward(src)
+		v.forward(dst)
 	})
 }
 
@@ -191,10 +353,10 @@ func (v *vectors) winogradOutput() {
 		o3 := v.addMul(v.add(m[5], q), s, eight)
 		return [4]reg.VecVirtual{o0, v.addMul(q, s, two), v.addMul(p, r, four), o3}
 	}
-	v.eachVector(func() {
+	rows := v.grid(24)
+	v.eachVector(nil, func(mask winogradMask) {
 		at := v.GP64()
 		v.MOVQ(src, at)
-		var rows [4][6]reg.VecVirtual
 		for j := range 6 {
 			var m [6]reg.VecVirtual
 			for i := range m {
@@ -202,23 +364,23 @@ func (v *vectors) winogradOutput() {
 				v.ADDQ(matrix, at)
 			}
 			for y, x := range transform(m) {
-				rows[y][j] = x
+				rows.put(6*y+j, x)
 			}
 		}
 		ahead := v.GP64()
 		v.MOVQ(dst, at)
-		for y := range rows {
+		for y := range 4 {
 			v.LEAQ(Mem{Base: at, Index: pixel, Scale: 8}, ahead)
-			for x, value := range transform(rows[y]) {
+			for x, value := range transform(rows.six(6 * y)) {
 				m := []Mem{{Base: at}, {Base: at, Index: pixel, Scale: 1}, {Base: at, Index: pixel, Scale: 2}, {Base: at, Index: pixel3, Scale: 1}}[x]
-				v.store(value, m, true)
+				v.store(value, m, mask == tailMask)
 				m.Base = ahead // the same pixel two tiles on
 				v.PREFETCHT0(m)
 			}
 			v.ADDQ(row, at)
 		}
-		v.ADDQ(Imm(64), src)
-		v.ADDQ(Imm(64), dst)
+		v.forward(src)
+		v.forward(dst)
 	})
 }
 
@@ -235,29 +397,30 @@ func (v *vectors) winogradSpread() {
 		c, e := v.plus(y[0], y[2], four), v.plus(y[1], y[3], four)
 		return [6]reg.VecVirtual{y[0], v.add(a, b), v.sub(a, b), v.plus(c, e, two), v.minus(c, e, two), y[3]}
 	}
-	v.eachVector(func() {
+	columns := v.grid(24)
+	v.eachVector(nil, func(mask winogradMask) {
 		at := v.GP64()
 		v.MOVQ(src, at)
-		var columns [6][4]reg.VecVirtual
 		for i := range 4 {
 			var y [4]reg.VecVirtual
 			for j, m := range []Mem{{Base: at}, {Base: at, Index: pixel, Scale: 1}, {Base: at, Index: pixel, Scale: 2}, {Base: at, Index: pixel3, Scale: 1}} {
-				y[j] = v.load(m, true)
+				y[j] = v.load(m, mask == tailMask)
 			}
 			for j, x := range transform(y) {
-				columns[j][i] = x
+				columns.put(4*j+i, x)
 			}
 			v.ADDQ(row, at)
 		}
 		v.MOVQ(dst, at)
-		for j := range columns {
-			for _, x := range transform(columns[j]) {
+		for j := range 6 {
+			y := [4]reg.VecVirtual{columns.get(4 * j), columns.get(4*j + 1), columns.get(4*j + 2), columns.get(4*j + 3)}
+			for _, x := range transform(y) {
 				v.VMOVUPS(x, Mem{Base: at})
 				v.ADDQ(matrix, at)
 			}
 		}
-		v.ADDQ(Imm(64), src)
-		v.ADDQ(Imm(64), dst)
+		v.forward(src)
+		v.forward(dst)
 	})
 }
 
@@ -274,28 +437,28 @@ func (v *vectors) winogradTaps() {
 		g0 := v.addMul(v.plus(p, u[0], quarter), r, twentyFourth)
 		return [3]reg.VecVirtual{g0, v.addMul(q, s, twelfth), v.addMul(v.add(p, u[5]), r, sixth)}
 	}
-	v.eachVector(func() {
+	rows := v.grid(18)
+	v.eachVector(nil, func(mask winogradMask) {
 		at := v.GP64()
 		v.MOVQ(src, at)
-		var rows [3][6]reg.VecVirtual
 		for j := range 6 {
 			var u [6]reg.VecVirtual
 			for i := range u {
-				u[i] = v.load(Mem{Base: at}, true)
+				u[i] = v.load(Mem{Base: at}, mask == tailMask)
 				v.ADDQ(srcMatrix, at)
 			}
 			for ky, x := range transform(u) {
-				rows[ky][j] = x
+				rows.put(6*ky+j, x)
 			}
 		}
 		v.MOVQ(dst, at)
-		for ky := range rows {
-			for _, x := range transform(rows[ky]) {
-				v.store(x, Mem{Base: at}, true)
+		for ky := range 3 {
+			for _, x := range transform(rows.six(6 * ky)) {
+				v.store(x, Mem{Base: at}, mask == tailMask)
 				v.ADDQ(dstMatrix, at)
 			}
 		}
-		v.ADDQ(Imm(64), src)
-		v.ADDQ(Imm(64), dst)
+		v.forward(src)
+		v.forward(dst)
 	})
 }
