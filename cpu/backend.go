@@ -137,3 +137,6 @@ func (b *Backend) Finalize() {
 
 // IsFinalized implements compute.Backend.
 func (b *Backend) IsFinalized() bool { return b.finalized.Load() }
+
+// Level names the instructions that the kernels use on this machine: avx512, avx2 or portable.
+func Level() string { return kernel.CurrentLevel().String() }

@@ -1,30 +1,26 @@
 package main
 
 import (
-	"fmt"
-	"strings"
+	"errors"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/gobackend"
 
 	"github.com/datadropout/datadropout"
-	"github.com/datadropout/datadropout/cpu"
+	"github.com/datadropout/datadropout/backend"
 )
 
-// backends are the values of --backend.
-var backends = []string{"cpu", "go"}
+const backendUsage = "what computes: " + backend.Usage
 
-// openBackend returns the backend of the given name, using at most the given number of threads; 0 means all.
-// "go" is GoMLX's portable pure-Go backend, run sequentially: slow, and good for comparison.
-func openBackend(name string, threads int) (compute.Backend, error) {
-	switch name {
-	case "cpu":
-		if threads > 0 {
-			return cpu.New(fmt.Sprintf("threads=%d", threads))
-		}
-		return cpu.New("")
-	case "go":
-		return gobackend.New("ops_sequential,parallelism=1")
+// openBackend opens the backend of the given name, using at most the given number of threads; 0 means all. It sets name to
+// what it stands for, so that a run's settings name what computed it.
+func openBackend(name *string, threads int) (compute.Backend, error) {
+	resolved, err := backend.Resolve(*name)
+	if errors.Is(err, backend.ErrUnknown) {
+		return nil, &datadropout.UsageError{Err: err}
 	}
-	return nil, &datadropout.UsageError{Err: fmt.Errorf("unknown backend %q; known: %s", name, strings.Join(backends, ", "))}
+	if err != nil {
+		return nil, err
+	}
+	*name = resolved
+	return backend.Open(resolved, threads)
 }

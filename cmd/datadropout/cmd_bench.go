@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/bench"
 	"github.com/datadropout/datadropout/cpu"
 	"github.com/datadropout/datadropout/net"
@@ -45,7 +46,7 @@ func newBenchCommand() *cobra.Command {
 	f.StringSliceVar(&o.phases, "phase", []string{"forward", "step", "score"}, "phases: "+strings.Join(bench.Phases, ", "))
 	f.IntVar(&o.batch, "batch", 128, "samples a run")
 	f.IntVar(&o.threads, "threads", 0, "processors to use; 0: all")
-	f.StringVar(&o.backend, "backend", "cpu", "what computes: "+strings.Join(backends, ", "))
+	f.StringVar(&o.backend, "backend", backend.Auto, backendUsage)
 	f.Float64Var(&o.seconds, "seconds", 2, "how long to measure each")
 	f.BoolVar(&o.json, "json", false, "print a JSON line each")
 	return cmd
@@ -82,7 +83,7 @@ func runBench(ctx context.Context, o *benchOptions, stdout io.Writer) error {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	backend, err := openBackend(o.backend, threads)
+	backend, err := openBackend(&o.backend, threads)
 	if err != nil {
 		return err
 	}

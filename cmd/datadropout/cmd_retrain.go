@@ -85,7 +85,7 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	backend, err := openBackend(c.Backend, c.Threads)
+	backend, err := openBackend(&c.Backend, c.Threads)
 	if err != nil {
 		return err
 	}

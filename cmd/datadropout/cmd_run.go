@@ -99,7 +99,7 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 	if err := o.checkOut(); err != nil {
 		return err
 	}
-	backend, err := openBackend(c.Backend, c.Threads)
+	backend, err := openBackend(&c.Backend, c.Threads)
 	if err != nil {
 		return err
 	}

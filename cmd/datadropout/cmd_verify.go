@@ -99,7 +99,7 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
 		return &datadropout.UsageError{Err: fmt.Errorf("%s is a file, not a directory", o.out)}
 	}
-	backend, err := openBackend(c.Backend, c.Threads)
+	backend, err := openBackend(&c.Backend, c.Threads)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func newRootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &datadropout.UsageError{Err: err} })
 	root.AddCommand(newRunCommand(), newVerifyCommand(), newReportCommand(), newReviewCommand(), newRetrainCommand(), newDataCommand(), newNetsCommand(),
-		newRecipesCommand(), newBenchCommand())
+		newRecipesCommand(), newBenchCommand(), newBackendCommand())
 	return root
 }
 

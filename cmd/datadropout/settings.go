@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/report"
@@ -92,7 +93,7 @@ func (s *settings) addInfluenceFlags(f *pflag.FlagSet) {
 func (s *settings) addMachineFlags(f *pflag.FlagSet) {
 	c := &s.config
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "first seed; also draws the split and the label noise")
-	f.StringVar(&c.Backend, "backend", c.Backend, "what computes: "+strings.Join(backends, ", "))
+	f.StringVar(&c.Backend, "backend", backend.Auto, backendUsage)
 	f.IntVar(&c.Threads, "threads", c.Threads, "processors to use; 0: all")
 	f.StringVar(&s.file, "config", "", "read the settings from a run's config.yaml; flags override it")
 }
