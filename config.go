@@ -16,14 +16,19 @@ import (
 type Config struct {
 	// Task is "classification".
 	Task string `yaml:"task"`
-	// Data names the data set, "folder" for images in a folder for each class; DataDir is the folder that holds it, empty for a
-	// built-in set and for the user's cache; see [dataset.CacheDir].
+	// Data names the data set: one of [dataset.Known], or images of one's own, "folder", "manifest" or "parquet", see
+	// [dataset.OpenPictures]. DataDir is the folder that holds it, or the file of a manifest or of Parquet; empty for a built-in set
+	// and for the user's cache, see [dataset.CacheDir].
 	Data    string `yaml:"data"`
 	DataDir string `yaml:"data_dir,omitempty"`
-	// ImageSize is the size that the images of a folder are brought to, HEIGHTxWIDTH or one number for both; empty means that of
-	// [dataset.OpenFolder]. SkipUnreadable leaves out those that can't be read.
+	// ImageSize is the size that images of one's own are brought to, HEIGHTxWIDTH or one number for both; empty means that of
+	// [dataset.OpenPictures]. SkipUnreadable leaves out those that can't be read. DataColumns names the columns of a manifest or of Parquet
+	// files, see [dataset.ParseColumns]. DataMemory is how many bytes of their pixels may be in memory; more are kept on disk, and 0 means
+	// [dataset.DefaultPixelMemory].
 	ImageSize      string `yaml:"image_size,omitempty" json:",omitempty"`
 	SkipUnreadable bool   `yaml:"skip_unreadable,omitempty" json:",omitempty"`
+	DataColumns    string `yaml:"data_columns,omitempty" json:",omitempty"`
+	DataMemory     int64  `yaml:"data_memory,omitempty" json:",omitempty"`
 	// Train, Score, Tune and Test are the sizes of the splits. 0 means the data set's default share.
 	Train int `yaml:"train"`
 	Score int `yaml:"score"`
@@ -108,12 +113,17 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Task != "classification":
 		return usagef("unknown task %q; known: classification", c.Task)
-	case c.Data != dataset.FolderName && !slices.Contains(dataset.Known(), c.Data):
-		return usagef("unknown data set %q; known: %s, and any folder that holds a folder of images for each class", c.Data, strings.Join(dataset.Known(), ", "))
-	case c.Data == dataset.FolderName && c.DataDir == "":
-		return usagef("say where the folder of images is: --data PATH")
-	case c.Data != dataset.FolderName && (c.ImageSize != "" || c.SkipUnreadable):
-		return usagef("an image size and skipping what is unreadable are for folders of images, not for %s", c.Data)
+	case !c.ofPictures() && !slices.Contains(dataset.Known(), c.Data):
+		return usagef("unknown data set %q; known: %s, and the path of images of your own: a folder that holds a folder of images for each class, a CSV file of "+
+			"paths and labels, or Parquet files", c.Data, strings.Join(dataset.Known(), ", "))
+	case c.ofPictures() && c.DataDir == "":
+		return usagef("say where the images are: --data PATH")
+	case !c.ofPictures() && (c.ImageSize != "" || c.SkipUnreadable || c.DataColumns != "" || c.DataMemory != 0):
+		return usagef("an image size, columns, a bound on memory and skipping what is unreadable are for images of your own, not for %s", c.Data)
+	case c.Data == dataset.FolderName && c.DataColumns != "":
+		return usagef("columns are for manifests and Parquet files, not for a folder of images")
+	case c.DataMemory < 0:
+		return usagef("the memory for pixels must not be negative, got %d bytes", c.DataMemory)
 	case net.Check(c.Net, true) != nil:
 		return &UsageError{Err: net.Check(c.Net, true)}
 	case c.InfluenceNet != "" && net.Check(c.InfluenceNet, true) != nil:
@@ -138,6 +148,9 @@ func (c *Config) Validate() error {
 		if _, _, err := dataset.ParseSize(c.ImageSize); err != nil {
 			return usagef("image size: %w", err)
 		}
+	}
+	if _, err := dataset.ParseColumns(c.DataColumns); err != nil {
+		return &UsageError{Err: err}
 	}
 	for _, size := range []struct {
 		name  string
@@ -165,6 +178,9 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+// ofPictures says whether the data are images of a person's own, as [dataset.OpenPictures] reads them.
+func (c *Config) ofPictures() bool { return slices.Contains(dataset.PicturesNames(), c.Data) }
 
 // UsageError marks a setting that is wrong in itself, whatever the data: the command exits with 2.
 type UsageError struct{ Err error }

@@ -31,8 +31,9 @@ type Data struct {
 
 // LoadData reads or draws the data set that the settings name, splits it, plants label noise in the training split and
 // sets the normalization to the training split's channel means and deviations. Settings that depend on the data are
-// filled in: c is resolved afterwards.
-func LoadData(c *Config) (*Data, error) {
+// filled in: c is resolved afterwards. Cancelling ctx stops the reading of images. The data may keep pixels on disk until
+// they are closed.
+func LoadData(ctx context.Context, c *Config) (_ *Data, err error) {
 	c.resolve()
 	sizes := dataset.Sizes{Train: c.Train, Score: c.Score, Tune: c.Tune, Test: c.Test}
 	var images *dataset.Images
@@ -42,10 +43,15 @@ func LoadData(c *Config) (*Data, error) {
 		images = dataset.Shapes(sizes.Train+sizes.Score+sizes.Tune+sizes.Test, c.Seed)
 		pool = positions(0, images.Len())
 	} else {
-		training, official, err := open(c)
+		training, official, err := open(ctx, c)
 		if err != nil {
 			return nil, err
 		}
+		defer func() {
+			if err != nil {
+				_ = training.Close()
+			}
+		}()
 		images, pool = training, positions(0, training.Len())
 		if official != nil {
 			if images, err = dataset.Concat(training, official); err != nil {
@@ -66,6 +72,9 @@ func LoadData(c *Config) (*Data, error) {
 		return nil, fmt.Errorf("data set %s: %w", c.Data, err)
 	}
 	d := &Data{Images: images, Split: split, Hash: images.Hash()}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if d.Images, err = c.plantLabelNoise(images, split.Train, len(pool)); err != nil {
 		return nil, err
 	}
@@ -76,26 +85,35 @@ func LoadData(c *Config) (*Data, error) {
 			return nil, &UsageError{Err: err}
 		}
 	}
+	if err := d.Images.Err(); err != nil {
+		return nil, err
+	}
 	c.Train, c.Score, c.Tune, c.Test = len(split.Train), len(split.Score), len(split.Tune), len(split.Test)
 	return d, nil
 }
 
+// Close removes what the data keep on disk. They can't be read any more.
+func (d *Data) Close() error { return d.Images.Close() }
+
 // open reads the data set that the settings name; test is nil where it has no test set of its own.
-func open(c *Config) (train, test *dataset.Images, err error) {
-	if c.Data != dataset.FolderName {
+func open(ctx context.Context, c *Config) (train, test *dataset.Images, err error) {
+	if !c.ofPictures() {
 		return openNamed(c)
 	}
-	o := dataset.FolderOptions{SkipUnreadable: c.SkipUnreadable}
+	o := dataset.PictureOptions{SkipUnreadable: c.SkipUnreadable, Memory: c.DataMemory}
 	if c.ImageSize != "" {
 		if o.Height, o.Width, err = dataset.ParseSize(c.ImageSize); err != nil {
 			return nil, nil, &UsageError{Err: err}
 		}
 	}
-	f, err := dataset.OpenFolder(context.Background(), c.DataDir, o)
+	if o.Columns, err = dataset.ParseColumns(c.DataColumns); err != nil {
+		return nil, nil, &UsageError{Err: err}
+	}
+	p, err := dataset.OpenPictures(ctx, c.Data, c.DataDir, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	return f.Train, f.Test, nil
+	return p.Train, p.Test, nil
 }
 
 // openNamed reads the data set from its folder, which is the user's cache where the settings name none. What is missing

@@ -122,15 +122,19 @@ func (r *runner) examinePictures(references []int) {
 	for k, i := range references {
 		contrast[k], sharpness[k] = images.Contrast(i), images.Sharpness(i)
 	}
+	var harmful [][]uint8
 	for k, place := range r.out.Examined.Harmful {
 		i := r.data.Split.Train[place]
 		e := &r.out.Examined.Samples[k]
 		e.Contrast, e.Sharpness = images.Contrast(i), images.Sharpness(i)
 		e.ContrastRank, e.SharpnessRank = shareBelow(contrast, e.Contrast), shareBelow(sharpness, e.Sharpness)
-		pixels := images.Pixels(i)
-		for _, j := range r.data.Split.Train {
-			if j != i && slices.Equal(pixels, images.Pixels(j)) {
-				e.Copies = append(e.Copies, j)
+		harmful = append(harmful, images.Pixels(i))
+	}
+	for _, j := range r.data.Split.Train { // once each: they may be on disk
+		pixels := images.Pixels(j)
+		for k, place := range r.out.Examined.Harmful {
+			if j != r.data.Split.Train[place] && slices.Equal(pixels, harmful[k]) {
+				r.out.Examined.Samples[k].Copies = append(r.out.Examined.Samples[k].Copies, j)
 			}
 		}
 	}

@@ -66,7 +66,7 @@ func TestExamineFindsCopies(t *testing.T) {
 	c := DefaultConfig()
 	c.Train, c.Score, c.Tune, c.Test, c.LabelNoise = 300, 100, 100, 100, 0
 	c.Net, c.Recipe.Epochs, c.Seeds, c.Rule = "mlp", 6, 1, "count:20"
-	d, err := LoadData(&c)
+	d, err := LoadData(t.Context(), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestDoseControlsDecideNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer backend.Finalize()
-		data, err := LoadData(&c)
+		data, err := LoadData(t.Context(), &c)
 		if err != nil {
 			t.Fatal(err)
 		}

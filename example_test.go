@@ -21,7 +21,7 @@ func ExampleRun() {
 		return
 	}
 	defer backend.Finalize()
-	data, err := datadropout.LoadData(&config)
+	data, err := datadropout.LoadData(context.Background(), &config)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -31,7 +31,7 @@ func shapesConfig() Config {
 func TestLabelNoiseOfEachKind(t *testing.T) {
 	clean := shapesConfig()
 	clean.LabelNoise = 0
-	plain, err := LoadData(&clean)
+	plain, err := LoadData(t.Context(), &clean)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestLabelNoiseOfEachKind(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		d, err := LoadData(&c)
+		d, err := LoadData(t.Context(), &c)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -140,7 +140,7 @@ func TestFingerprint(t *testing.T) {
 	fingerprint := func(change func(*Config)) string {
 		c := shapesConfig()
 		change(&c)
-		d, err := LoadData(&c)
+		d, err := LoadData(t.Context(), &c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,7 @@ func smallRun(t *testing.T, rule string) *Outcome {
 		t.Fatal(err)
 	}
 	defer backend.Finalize()
-	data, err := LoadData(&c)
+	data, err := LoadData(t.Context(), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestControlArms(t *testing.T) {
 func TestLoadDataKeepsTheSplitsApart(t *testing.T) {
 	c := DefaultConfig()
 	c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
-	d, err := LoadData(&c)
+	d, err := LoadData(t.Context(), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestRunWithInfluenceNet(t *testing.T) {
 		if err := c.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		data, err := LoadData(&c)
+		data, err := LoadData(t.Context(), &c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestRunAveragesOverInitializations(t *testing.T) {
 		c := DefaultConfig()
 		c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
 		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator, c.InfluenceSeeds = "softmax", 5, 1, "count:30", estimator, 3
-		data, err := LoadData(&c)
+		data, err := LoadData(t.Context(), &c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +240,7 @@ func TestRunRecordsForTheEstimator(t *testing.T) {
 		c := DefaultConfig()
 		c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
 		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator = "softmax", 5, 1, "count:30", estimator
-		data, err := LoadData(&c)
+		data, err := LoadData(t.Context(), &c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ func TestRunContinuesScoring(t *testing.T) {
 	c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
 	c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator = "softmax", 3, 1, "count:30", "ekfac"
 	c.ScoreFolds = 1
-	data, err := LoadData(&c)
+	data, err := LoadData(t.Context(), &c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func Fingerprint(c Config, d *Data) (string, error) {
 	c.Threads, c.DataDir = 0, ""
 	labels := d.LabelsHash(c)
 	c.LabelNoiseMatrix, c.NoisyLabels = "", "" // what they hold counts, not where they lie
-	c.Influence.Memory, c.Influence.Disk = 0, 0
+	c.Influence.Memory, c.Influence.Disk, c.DataMemory = 0, 0, 0
 	settings, err := json.Marshal(c)
 	if err != nil {
 		return "", err

@@ -53,7 +53,8 @@ func Augmented(src Source, by Augmentation) (Varying, error) {
 
 // FillEpoch implements Varying.
 func (s *augmented) FillEpoch(i int, seed, epoch uint64, input, target []float32) {
-	pix := s.Pixels(i)
+	pix, loan := s.lend(i)
+	defer s.takeBack(loan)
 	if len(input) != len(pix) || len(target) != len(s.Classes) {
 		panic(fmt.Sprintf("dataset: FillEpoch with slices of %d and %d numbers, want %d and %d", len(input), len(target), len(pix), len(s.Classes)))
 	}

@@ -1,10 +1,10 @@
-// Package dataset holds what networks are trained and judged on: labeled images in memory, the readers that fill them, the
+// Package dataset holds what networks are trained and judged on: labeled images, the readers that fill them, the
 // procedural set that needs no files, splits, planted label noise for experiments, augmentation, and content hashes.
 //
 // Training and scoring see a data set only as a [Source]. [Images] is the Source for classification. A way through the
 // package, from files to a ready training set:
 //
-//	train, test, err := dataset.OpenDir("fashion-mnist", dir)  // or dataset.Shapes(n, seed)
+//	train, test, err := dataset.OpenDir("fashion-mnist", dir)  // or dataset.Shapes(n, seed), or OpenPictures for images of one's own
 //	all, err := dataset.Concat(train, test)
 //	split, err := dataset.NewSplit(all.Labels, pool, official, dataset.Sizes{Train: 4000}, seed)
 //	noisy, err := all.WithLabelNoise(0.2, split.Train, seed)   // an experiment's means: remembers what it planted

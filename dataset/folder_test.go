@@ -17,7 +17,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"golang.org/x/image/bmp"
@@ -88,7 +87,7 @@ func TestOpenFolder(t *testing.T) {
 		files[fmt.Sprintf("class 2/deep/%d.%s", k, kind)] = encoded(t, m, kind)
 	}
 	files["class 10/named-wrongly.jpg"] = encoded(t, m, "png")
-	f, err := OpenFolder(t.Context(), tree(t, files), FolderOptions{})
+	f, err := OpenFolder(t.Context(), tree(t, files), PictureOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +123,7 @@ func TestOpenFolderParts(t *testing.T) {
 	dir := tree(t, map[string][]byte{
 		"train/cat/1.png": a, "train/dog/1.bmp": b, "val/cat/2.png": a, "test/dog/3.png": other, "test/cat/4.png": a, "else/owl/1.png": a,
 	})
-	f, err := OpenFolder(t.Context(), dir, FolderOptions{})
+	f, err := OpenFolder(t.Context(), dir, PictureOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +151,7 @@ func TestOpenFolderSizes(t *testing.T) {
 		}
 	}
 	dir := tree(t, map[string][]byte{"a/wide.png": encoded(t, half, "png"), "b/small.png": encoded(t, grayPicture(4, 4), "png")})
-	f, err := OpenFolder(t.Context(), dir, FolderOptions{})
+	f, err := OpenFolder(t.Context(), dir, PictureOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +162,7 @@ func TestOpenFolderSizes(t *testing.T) {
 	if slices.Min(s.Pixels(0)[64*8:64*56]) < 250 { // all of the middle third
 		t.Errorf("the center is not what is kept: %v", s.Pixels(0)[64*32:64*33])
 	}
-	if f, err = OpenFolder(t.Context(), dir, FolderOptions{Height: 20, Width: 60}); err != nil || !slices.Equal(f.Train.InputDims(), []int{20, 60, 1}) || f.Train.Notes != nil {
+	if f, err = OpenFolder(t.Context(), dir, PictureOptions{Height: 20, Width: 60}); err != nil || !slices.Equal(f.Train.InputDims(), []int{20, 60, 1}) || f.Train.Notes != nil {
 		t.Fatalf("%v", err)
 	}
 	row := f.Train.Pixels(0)[10*60 : 11*60]
@@ -182,7 +181,7 @@ func TestOpenFolderSameBits(t *testing.T) {
 	var first string
 	for _, n := range []int{1, 2, 7} {
 		before := runtime.GOMAXPROCS(n)
-		f, err := OpenFolder(t.Context(), dir, FolderOptions{})
+		f, err := OpenFolder(t.Context(), dir, PictureOptions{})
 		runtime.GOMAXPROCS(before)
 		if err != nil {
 			t.Fatal(err)
@@ -195,7 +194,7 @@ func TestOpenFolderSameBits(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := OpenFolder(ctx, dir, FolderOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := OpenFolder(ctx, dir, PictureOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -207,7 +206,7 @@ func TestOpenFolderLaysOnWhite(t *testing.T) {
 	deep := image.NewGray16(image.Rect(0, 0, 2, 1)) // 16 bits: the upper 8 count
 	deep.SetGray16(0, 0, color.Gray16{0x12ff})
 	deep.SetGray16(1, 0, color.Gray16{0xff00})
-	f, err := OpenFolder(t.Context(), tree(t, map[string][]byte{"a/1.png": encoded(t, m, "png"), "b/1.png": encoded(t, deep, "png")}), FolderOptions{})
+	f, err := OpenFolder(t.Context(), tree(t, map[string][]byte{"a/1.png": encoded(t, m, "png"), "b/1.png": encoded(t, deep, "png")}), PictureOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +253,7 @@ func TestOrientation(t *testing.T) {
 			order = binary.BigEndian
 		}
 		file := withOrientation(encoded(t, m, "jpg"), order, value)
-		f, err := OpenFolder(t.Context(), tree(t, map[string][]byte{"a/1.jpg": file, "b/1.jpg": file}), FolderOptions{})
+		f, err := OpenFolder(t.Context(), tree(t, map[string][]byte{"a/1.jpg": file, "b/1.jpg": file}), PictureOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,7 +285,7 @@ func TestOpenFolderUnreadable(t *testing.T) {
 	if err := os.Symlink(filepath.Join(outside, "secret.png"), filepath.Join(dir, "a", "link.png")); err != nil {
 		t.Skip(err)
 	}
-	_, err := OpenFolder(t.Context(), dir, FolderOptions{})
+	_, err := OpenFolder(t.Context(), dir, PictureOptions{})
 	var unreadable *UnreadableError
 	if !errors.As(err, &unreadable) {
 		t.Fatalf("got %v", err)
@@ -297,7 +296,7 @@ func TestOpenFolderUnreadable(t *testing.T) {
 			t.Errorf("%q is not said:\n%v", want, err)
 		}
 	}
-	f, err := OpenFolder(t.Context(), dir, FolderOptions{SkipUnreadable: true})
+	f, err := OpenFolder(t.Context(), dir, PictureOptions{SkipUnreadable: true})
 	if err != nil || f.Train.Len() != 2 || len(f.Skipped) != 5 || len(f.Train.Notes) != 6 || !strings.Contains(f.Train.Notes[0], "5 images left out that can't be read") {
 		t.Errorf("%v, %+v", err, f)
 	}
@@ -315,10 +314,10 @@ func TestOpenFolderRefuses(t *testing.T) {
 		{"a class of test only", `class "c" is tested on and not trained on`, map[string][]byte{"train/a/1.png": good, "train/b/1.png": good, "test/c/1.png": good}},
 	} {
 		dir := tree(t, test.files)
-		_, err := OpenFolder(t.Context(), dir, FolderOptions{})
+		_, err := OpenFolder(t.Context(), dir, PictureOptions{})
 		checkInputError(t, err, dir, test.want)
 	}
-	_, err := OpenFolder(t.Context(), filepath.Join(t.TempDir(), "missing"), FolderOptions{})
+	_, err := OpenFolder(t.Context(), filepath.Join(t.TempDir(), "missing"), PictureOptions{})
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that is missing: %v", err)
 	}
@@ -348,24 +347,16 @@ func FuzzPictureFile(f *testing.F) {
 	f.Add(withOrientation(encoded(f, grayPicture(8, 8), "jpg"), binary.BigEndian, 6))
 	f.Add(hugePNG(f))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "x"), content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer root.Close()
-		var room atomic.Int64
-		room.Store(int64(len(content) % 2 * keptFile)) // kept in memory and not
-		p := pictureFile{path: "x"}
-		p.inspect(root, &room)
-		if p.err != nil || p.info.size.height*p.info.size.width > 1<<20 {
+		info, err := inspect(bytes.NewReader(content))
+		if err != nil || info.size.height*info.size.width > 1<<20 {
 			return // large images are slow, not wrong
 		}
-		if pix, err := p.decode(root, imageSize{3, 5}, p.info.gray); err == nil && len(pix) != 15 && len(pix) != 45 {
-			t.Errorf("%d bytes", len(pix))
+		for _, size := range []imageSize{{3, 5}, info.size} {
+			pix := make([]uint8, 3*size.height*size.width)
+			if info.gray {
+				pix = pix[:len(pix)/3]
+			}
+			_ = decodePicture(bytes.NewReader(content), size, info.gray, pix)
 		}
 	})
 }
@@ -392,7 +383,7 @@ func BenchmarkOpenFolder(b *testing.B) {
 		dir = tree(b, files)
 	}
 	for b.Loop() {
-		if _, err := OpenFolder(b.Context(), dir, FolderOptions{}); err != nil {
+		if _, err := OpenFolder(b.Context(), dir, PictureOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}

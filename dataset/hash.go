@@ -25,7 +25,13 @@ func (s *Images) Hash() string {
 	for _, v := range []int{s.Len(), s.Height, s.Width, s.Channels, len(s.Classes)} {
 		number(v)
 	}
-	w.Write(s.Pix)
+	if w.Write(s.Pix); s.disk != nil {
+		for i := range s.Len() {
+			pix, loan := s.lend(i)
+			w.Write(pix)
+			s.takeBack(loan)
+		}
+	}
 	for _, label := range s.Labels {
 		number(label)
 	}

@@ -7,19 +7,25 @@ import (
 	"slices"
 )
 
-// Images is a set of labeled 8-bit images of one size, in memory. It implements [Source]. Its slices are shared freely
+// Images is a set of labeled 8-bit images of one size. It implements [Source]. Its slices are shared freely
 // between sets (a set with label noise has the pixels of the one it was made from), so they are read, not written; a set
 // is safe for concurrent use while its fields stay as they are.
+//
+// The pixels are in memory, in Pix, or, of a set too large for it, in a file that [OpenPictures] made; Err tells whether
+// reading it has failed.
 type Images struct {
 	Name                    string
 	Height, Width, Channels int
 	Classes                 []string  // names of the classes; a label is an index into it
-	Pix                     []uint8   // [Len, Height, Width, Channels]
+	Pix                     []uint8   // [Len, Height, Width, Channels]; nil where they are on disk
 	Labels                  []int     // current labels, maybe with planted noise
 	IDs                     []string  // stable names, distinct, such as "train/00017"
 	Original                []int     // labels before noise was planted; nil when none was
 	Mean, Std               []float32 // [Channels], in units of pixel/255; nil means 0 and 1
 	Notes                   []string  // what a reader of results must know of how the set was read, a line each
+
+	disk *pixelFile // where the pixels are if not in Pix, and
+	at   []int      // the place of each image there
 }
 
 var _ Source = (*Images)(nil)
@@ -39,7 +45,8 @@ func (s *Images) TargetDims() []int { return []int{len(s.Classes)} }
 // Fill writes (pixel/255 - mean) / std into input and the one-hot class into target. It panics when a slice has another
 // length than InputDims and TargetDims say.
 func (s *Images) Fill(i int, input, target []float32) {
-	pix := s.Pixels(i)
+	pix, loan := s.lend(i)
+	defer s.takeBack(loan)
 	if len(input) != len(pix) || len(target) != len(s.Classes) {
 		panic(fmt.Sprintf("dataset: Fill with slices of %d and %d numbers, want %d and %d", len(input), len(target), len(pix), len(s.Classes)))
 	}
@@ -65,10 +72,48 @@ func (s *Images) normalization(c int) (scale, shift float32) {
 	return float32(1 / (255 * std)), float32(-mean / std)
 }
 
-// Pixels returns the pixels of the image at position i, [Height, Width, Channels], without copying them.
+// Pixels returns the pixels of the image at position i, [Height, Width, Channels]: those of Pix, or, of a set on disk, a copy. Where
+// the disk fails it is black, and Err says so.
 func (s *Images) Pixels(i int) []uint8 {
 	n := s.pixelsPerImage()
+	if s.disk != nil {
+		pix := make([]uint8, n)
+		s.disk.read(pix, s.at[i])
+		return pix
+	}
 	return s.Pix[i*n : (i+1)*n : (i+1)*n]
+}
+
+// lend is Pixels without an allocation: the loan goes to takeBack when the pixels are done with.
+func (s *Images) lend(i int) (pix []uint8, loan *[]uint8) {
+	if s.disk == nil {
+		return s.Pixels(i), nil
+	}
+	loan = s.disk.loans.Get().(*[]uint8)
+	s.disk.read(*loan, s.at[i])
+	return *loan, loan
+}
+
+func (s *Images) takeBack(loan *[]uint8) {
+	if loan != nil {
+		s.disk.loans.Put(loan)
+	}
+}
+
+// Err returns the first failure to read pixels from disk, which nothing else reports. A set in memory has none.
+func (s *Images) Err() error {
+	if s.disk == nil {
+		return nil
+	}
+	return s.disk.err()
+}
+
+// Close removes the file of a set on disk, which all sets made from this one share. They can't be read any more.
+func (s *Images) Close() error {
+	if s.disk == nil {
+		return nil
+	}
+	return s.disk.close()
 }
 
 func (s *Images) pixelsPerImage() int { return s.Height * s.Width * s.Channels }
@@ -94,7 +139,9 @@ func (s *Images) validate() error {
 		return errors.New("no images")
 	case len(s.Classes) == 0:
 		return errors.New("no classes")
-	case len(s.Pix) != n*s.pixelsPerImage():
+	case s.disk != nil && (len(s.at) != n || s.disk.size != s.pixelsPerImage()):
+		return fmt.Errorf("%d labels but %d images of %d bytes on disk, want %d for %dx%dx%d", n, len(s.at), s.disk.size, s.pixelsPerImage(), s.Height, s.Width, s.Channels)
+	case s.disk == nil && len(s.Pix) != n*s.pixelsPerImage():
 		return fmt.Errorf("%d labels but %d bytes of pixels, want %d for %dx%dx%d", n, len(s.Pix), n*s.pixelsPerImage(), s.Height, s.Width, s.Channels)
 	case len(s.IDs) != n:
 		return fmt.Errorf("%d labels but %d ids", n, len(s.IDs))
@@ -142,15 +189,21 @@ func (s *Images) checkLabel(label int) error {
 // normalization survive. It panics when a position is out of range.
 func (s *Images) Subset(idx []int) *Images {
 	t := *s
-	size := s.pixelsPerImage()
-	t.Pix = make([]uint8, 0, len(idx)*size)
+	t.Pix, t.at = nil, nil
+	if s.disk == nil {
+		t.Pix = make([]uint8, 0, len(idx)*s.pixelsPerImage())
+	}
 	t.Labels = make([]int, len(idx))
 	t.IDs = make([]string, len(idx))
 	if s.Original != nil {
 		t.Original = make([]int, len(idx))
 	}
 	for k, i := range idx {
-		t.Pix = append(t.Pix, s.Pixels(i)...)
+		if s.disk != nil {
+			t.at = append(t.at, s.at[i])
+		} else {
+			t.Pix = append(t.Pix, s.Pixels(i)...)
+		}
 		t.Labels[k] = s.Labels[i]
 		t.IDs[k] = s.IDs[i]
 		if s.Original != nil {
@@ -187,7 +240,7 @@ func Concat(a, b *Images) (*Images, error) {
 	if a.Name != b.Name {
 		t.Name = a.Name + "+" + b.Name
 	}
-	t.Pix = slices.Concat(a.Pix, b.Pix)
+	t.Pix, t.disk, t.at = joinedPixels(a, b)
 	t.Labels = slices.Concat(a.Labels, b.Labels)
 	t.IDs = slices.Concat(a.IDs, b.IDs)
 	t.Notes = slices.Concat(a.Notes, b.Notes)
@@ -195,6 +248,29 @@ func Concat(a, b *Images) (*Images, error) {
 		t.Original = slices.Concat(a.originalLabels(), b.originalLabels())
 	}
 	return &t, nil
+}
+
+// joinedPixels returns the pixels of a and then those of b, in memory or on disk, copying as little as can be.
+func joinedPixels(a, b *Images) (pix []uint8, disk *pixelFile, at []int) {
+	switch {
+	case a.disk != nil && a.disk == b.disk:
+		return nil, a.disk, slices.Concat(a.at, b.at)
+	case a.disk == nil && b.disk == nil && adjacent(a.Pix, b.Pix):
+		return a.Pix[:len(a.Pix)+len(b.Pix)], nil, nil
+	case a.disk == nil && b.disk == nil:
+		return slices.Concat(a.Pix, b.Pix), nil, nil
+	}
+	for _, s := range []*Images{a, b} {
+		for i := range s.Len() {
+			pix = append(pix, s.Pixels(i)...)
+		}
+	}
+	return pix, nil, nil
+}
+
+// adjacent says whether b follows a in the same array, as the parts of a set that was read in one go do.
+func adjacent(a, b []uint8) bool {
+	return len(a) > 0 && len(b) > 0 && cap(a) >= len(a)+len(b) && &a[:len(a)+1][len(a)] == &b[0]
 }
 
 // originalLabels returns the labels before noise, which are the labels where none was planted.

@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -11,11 +10,7 @@ import (
 	_ "image/jpeg"
 	_ "image/png"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 
 	_ "golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
@@ -37,31 +32,10 @@ type pictureInfo struct {
 // mostFilePixels bounds the pixels of one image: more are refused on the word of the header, before anything is allocated for them.
 const mostFilePixels = 1 << 28
 
-// Small files are kept in memory between the first look at their headers and their decoding, so that they are opened once: those of up
-// to keptFile bytes, and keptBytes in all.
-const (
-	keptFile  = 1 << 16
-	keptBytes = 1 << 28
-)
-
-// inspect reads the header of the file. room is what may be kept of files.
-func (p *pictureFile) inspect(root *os.Root, room *atomic.Int64) { p.info, p.err = p.look(root, room) }
-
-func (p *pictureFile) look(root *os.Root, room *atomic.Int64) (pictureInfo, error) {
-	f, size, err := p.open(root)
-	if err != nil {
-		return pictureInfo{}, err
-	}
-	defer f.Close()
-	var in io.Reader = f
-	if size <= keptFile && room.Add(-size) >= 0 {
-		p.raw = make([]byte, size)
-		if _, err := io.ReadFull(f, p.raw); err != nil {
-			return pictureInfo{}, imageError(err)
-		}
-		in = bytes.NewReader(p.raw)
-	}
-	r := bufio.NewReader(in)
+// inspect reads the header of an image file.
+func inspect(content io.Reader) (info pictureInfo, err error) {
+	defer recovered(&err)
+	r := bufio.NewReader(content)
 	turn := orientation(r)
 	config, _, err := image.DecodeConfig(r)
 	if err != nil {
@@ -80,38 +54,11 @@ func (p *pictureFile) look(root *os.Root, room *atomic.Int64) (pictureInfo, erro
 	return pictureInfo{s, isGray(config.ColorModel)}, nil
 }
 
-// open opens the file, which must be a regular one, and returns its size. A link is followed within the root only; the way to
-// other files has been walked without following one, and takes no second look.
-func (p *pictureFile) open(root *os.Root) (*os.File, int64, error) {
-	var f *os.File
-	var err error
-	if p.linked {
-		f, err = root.Open(p.path)
-	} else {
-		f, err = os.Open(filepath.Join(root.Name(), filepath.FromSlash(p.path)))
+// recovered turns a panic into an error: a decoder that breaks on one file must not take the others along.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("its decoder failed: %v", r)
 	}
-	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		if err.Error() == "path escapes from parent" {
-			err = errEscapes
-		}
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("is no regular file")
-	}
-	if err == nil && info.Size() == 0 {
-		err = errors.New("is empty")
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
 }
 
 func imageError(err error) error {
@@ -137,39 +84,24 @@ func isGray(m color.Model) bool {
 	return m == color.GrayModel || m == color.Gray16Model
 }
 
-// decode reads the image and brings it to the size: [height, width, channels].
-func (p *pictureFile) decode(root *os.Root, size imageSize, gray bool) (pix []uint8, err error) {
-	defer func() { // a decoder that breaks on one file must not take the others along
-		if r := recover(); r != nil {
-			err = fmt.Errorf("its decoder failed: %v", r)
-		}
-	}()
-	var in io.Reader = bytes.NewReader(p.raw)
-	if p.raw == nil {
-		f, _, err := p.open(root)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	p.raw = nil
-	r := bufio.NewReader(in)
+// decodePicture reads an image file and brings the image to the size: pix is [height, width, channels], of one channel or three.
+func decodePicture(content io.Reader, size imageSize, gray bool, pix []uint8) (err error) {
+	defer recovered(&err)
+	r := bufio.NewReader(content)
 	turn := orientation(r)
 	m, _, err := image.Decode(r)
 	if err != nil {
-		return nil, imageError(err)
+		return imageError(err)
 	}
 	if turn > 1 {
 		m = turned{m, turn}
 	}
 	b := m.Bounds()
 	if g, ok := m.(*image.Gray); ok && gray && b.Dy() == size.height && b.Dx() == size.width {
-		pix = make([]uint8, 0, size.height*size.width)
 		for y := range size.height {
-			pix = append(pix, g.Pix[y*g.Stride:y*g.Stride+size.width]...)
+			copy(pix[y*size.width:], g.Pix[y*g.Stride:][:size.width])
 		}
-		return pix, nil
+		return nil
 	}
 	flat := image.NewRGBA(image.Rect(0, 0, size.width, size.height))
 	draw.Draw(flat, flat.Bounds(), image.White, image.Point{}, draw.Src)
@@ -179,17 +111,15 @@ func (p *pictureFile) decode(root *os.Root, size imageSize, gray bool) (pix []ui
 		draw.CatmullRom.Scale(flat, flat.Bounds(), m, covering(b, size), draw.Over, nil)
 	}
 	if gray {
-		pix = make([]uint8, 0, size.height*size.width)
-		for k := 0; k < len(flat.Pix); k += 4 {
-			pix = append(pix, flat.Pix[k]) // the channels are alike
+		for k := range pix {
+			pix[k] = flat.Pix[4*k] // the channels are alike
 		}
-		return pix, nil
+		return nil
 	}
-	pix = make([]uint8, 0, 3*size.height*size.width)
-	for k := 0; k < len(flat.Pix); k += 4 {
-		pix = append(pix, flat.Pix[k:k+3]...)
+	for k := 0; k < size.height*size.width; k++ {
+		copy(pix[3*k:3*k+3], flat.Pix[4*k:])
 	}
-	return pix, nil
+	return nil
 }
 
 // covering returns the largest part around the center of b that has the proportions of the size.
@@ -202,4 +132,30 @@ func covering(b image.Rectangle, size imageSize) image.Rectangle {
 	}
 	x, y := b.Min.X+(b.Dx()-w)/2, b.Min.Y+(b.Dy()-h)/2
 	return image.Rect(x, y, x+w, y+h)
+}
+
+// ParseSize reads a size as HEIGHTxWIDTH, or as one number for both.
+func ParseSize(s string) (height, width int, err error) {
+	wrong := fmt.Errorf("want a size as 64 or 48x64 (height x width), each from 1 to %d, got %q", maxSide, s)
+	h, w, two := strings.Cut(s, "x")
+	if !two {
+		w = h
+	}
+	for _, v := range []struct {
+		text string
+		to   *int
+	}{{h, &height}, {w, &width}} {
+		n := 0
+		for _, c := range []byte(v.text) {
+			if c < '0' || c > '9' || n > maxSide {
+				return 0, 0, wrong
+			}
+			n = 10*n + int(c-'0')
+		}
+		if n < 1 || n > maxSide {
+			return 0, 0, wrong
+		}
+		*v.to = n
+	}
+	return height, width, nil
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // picture is a set of one image of the given brightness.
-func picture(height, width, channels int, at func(y, x, c int) uint8) *Images {
+func drawn(height, width, channels int, at func(y, x, c int) uint8) *Images {
 	s := &Images{Height: height, Width: width, Channels: channels, Labels: []int{0}, Classes: []string{"a"}, IDs: []string{"a"}}
 	for y := range height {
 		for x := range width {
@@ -25,20 +25,20 @@ func TestContrastAndSharpness(t *testing.T) {
 		s                   *Images
 		contrast, sharpness float64
 	}{
-		{"blank", picture(8, 8, 1, func(_, _, _ int) uint8 { return 200 }), 0, 0},
+		{"blank", drawn(8, 8, 1, func(_, _, _ int) uint8 { return 200 }), 0, 0},
 		// Half the pixels at 0 and half at 1 have the deviation 1/2; the Laplacian is 4 or -4 everywhere.
-		{"checkers", picture(8, 8, 1, checkers), 0.5, 8},
-		{"checkers in color", picture(8, 8, 3, checkers), 0.5, 8},
+		{"checkers", drawn(8, 8, 1, checkers), 0.5, 8},
+		{"checkers in color", drawn(8, 8, 3, checkers), 0.5, 8},
 		// Alpha is not brightness.
-		{"checkers under alpha", picture(8, 8, 2, func(y, x, c int) uint8 {
+		{"checkers under alpha", drawn(8, 8, 2, func(y, x, c int) uint8 {
 			if c == 1 {
 				return 255
 			}
 			return checkers(y, x, c)
 		}), 0.5, 8},
 		// A plane has no Laplacian. Columns 0, 10, ... 70: the deviation is 10 sqrt((64-1)/12).
-		{"ramp", picture(8, 8, 1, func(_, x, _ int) uint8 { return uint8(10 * x) }), 10 * math.Sqrt(63.0/12) / 255, 0},
-		{"too small for a Laplacian", picture(2, 8, 1, checkers), 0.5, 0},
+		{"ramp", drawn(8, 8, 1, func(_, x, _ int) uint8 { return uint8(10 * x) }), 10 * math.Sqrt(63.0/12) / 255, 0},
+		{"too small for a Laplacian", drawn(2, 8, 1, checkers), 0.5, 0},
 	}
 	for _, tt := range tests {
 		if got := tt.s.Contrast(0); math.Abs(got-tt.contrast) > 1e-12 {
@@ -54,11 +54,11 @@ func TestContrastAndSharpness(t *testing.T) {
 func TestSharpnessIsThatOfDetail(t *testing.T) {
 	s := Shapes(1, 3)
 	sharp := s.Sharpness(0)
-	flat := picture(s.Height, s.Width, 1, func(y, x, _ int) uint8 { return s.Pix[y*s.Width+x] / 4 * 2 })
+	flat := drawn(s.Height, s.Width, 1, func(y, x, _ int) uint8 { return s.Pix[y*s.Width+x] / 4 * 2 })
 	if got := flat.Sharpness(0); math.Abs(got/sharp-1) > 0.1 {
 		t.Errorf("sharpness %v at half the contrast, %v before", got, sharp)
 	}
-	blurred := picture(s.Height, s.Width, 1, func(y, x, _ int) uint8 {
+	blurred := drawn(s.Height, s.Width, 1, func(y, x, _ int) uint8 {
 		sum, n := 0, 0
 		for dy := -2; dy <= 2; dy++ {
 			for dx := -2; dx <= 2; dx++ {

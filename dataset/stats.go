@@ -8,12 +8,13 @@ import "math"
 func (s *Images) ChannelStats(idx []int) (mean, std []float32) {
 	counts := make([][256]int64, s.Channels)
 	for _, i := range idx {
-		pix := s.Pixels(i)
+		pix, loan := s.lend(i)
 		for c := range counts {
 			for k := c; k < len(pix); k += s.Channels {
 				counts[c][pix[k]]++
 			}
 		}
+		s.takeBack(loan)
 	}
 	mean, std = make([]float32, s.Channels), make([]float32, s.Channels)
 	for c := range counts {

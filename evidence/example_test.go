@@ -20,7 +20,7 @@ func ExampleStudy_Run() {
 		log.Fatal(err)
 	}
 	defer backend.Finalize()
-	data, err := datadropout.LoadData(&config)
+	data, err := datadropout.LoadData(context.Background(), &config)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func ExampleRegister() {
 		panic(err)
 	}
 	defer backend.Finalize()
-	data, err := datadropout.LoadData(&config)
+	data, err := datadropout.LoadData(context.Background(), &config)
 	if err != nil {
 		panic(err)
 	}

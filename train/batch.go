@@ -79,6 +79,11 @@ func (b *Batch) fill(positions []int, fill func(k int, x, y []float32)) error {
 	if err := cmp.Or(errX, errY); err != nil {
 		return err
 	}
+	if on, ok := b.src.(interface{ Err() error }); ok { // samples on disk
+		if err := on.Err(); err != nil {
+			return err
+		}
+	}
 	b.filled = len(positions)
 	if b.weighted == b.filled {
 		return nil

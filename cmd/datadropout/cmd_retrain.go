@@ -94,6 +94,7 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
+	defer data.Close()
 	amendment, err := report.Revise(data, kept, decisions)
 	if err != nil {
 		return &dataset.InputError{Path: o.decisions, Err: err}

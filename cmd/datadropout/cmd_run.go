@@ -108,6 +108,7 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	defer data.Close()
 	store, err := o.openStore(c, data)
 	if err != nil {
 		return err

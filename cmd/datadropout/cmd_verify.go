@@ -108,6 +108,7 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
+	defer data.Close()
 	c.Influence = o.config.Influence // every estimator has defaults of its own
 	p := newPrinter(o.json, o.quiet, stdout, stderr)
 	c.Seeds = o.study.RetrainSeeds

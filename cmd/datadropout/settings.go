@@ -38,10 +38,12 @@ func defaultSettings() settings { return settings{config: datadropout.DefaultCon
 
 func (s *settings) addDataFlags(f *pflag.FlagSet) {
 	c := &s.config
-	f.StringVar(&c.Data, "data", c.Data, "data set by name ("+strings.Join(dataset.Known(), ", ")+"), or a path: of the files of one of these, or of a folder that holds a folder of images for each class")
+	f.StringVar(&c.Data, "data", c.Data, "data set by name ("+strings.Join(dataset.Known(), ", ")+"), or a path: of the files of one of these, of a folder that holds a folder of images for each class, of a CSV file of paths and labels, or of Parquet files")
 	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "folder that holds the data set's files (default: where data fetch puts them)")
-	f.StringVar(&c.ImageSize, "image-size", c.ImageSize, "size that a folder's images are scaled and cropped to, such as 64 or 48x64 (default: theirs, or 64 where they differ)")
-	f.BoolVar(&c.SkipUnreadable, "skip-unreadable", c.SkipUnreadable, "leave out a folder's images that can't be read")
+	f.StringVar(&c.ImageSize, "image-size", c.ImageSize, "size that images of your own are scaled and cropped to, such as 64 or 48x64 (default: theirs, or 64 where they differ)")
+	f.StringVar(&c.DataColumns, "data-columns", c.DataColumns, "columns of a CSV or Parquet file that have other than the usual names, such as path=COLUMN,label=COLUMN; also split, image")
+	f.BoolVar(&c.SkipUnreadable, "skip-unreadable", c.SkipUnreadable, "leave out images of your own that can't be read")
+	f.Var(&mebibytes{&c.DataMemory, 1}, "data-memory", "MiB of their pixels that may be in memory; more are kept in a file in the cache folder (default 2048)")
 	f.BoolVar(&s.fetch, "fetch", false, "download the data set where it is missing")
 	f.IntVar(&c.Train, "train", c.Train, "training samples; 0: what the other splits leave")
 	f.IntVar(&c.Score, "score", c.Score, "samples that influence is computed on; 0: a default share")
@@ -109,13 +111,9 @@ func (s *settings) read(f *pflag.FlagSet) error {
 	}
 	c := &s.config
 	c.Net = net.Variant(c.Net, s.activation, s.pooling)
-	if c.Data != dataset.FolderName && !slices.Contains(dataset.Known(), c.Data) {
-		if info, err := os.Stat(c.Data); err == nil && info.IsDir() {
-			dir := c.Data
-			c.Data, c.DataDir = dataset.FolderName, dir
-			if name, ok := dataset.Recognize(dir); ok {
-				c.Data = name
-			}
+	if !slices.Contains(dataset.PicturesNames(), c.Data) && !slices.Contains(dataset.Known(), c.Data) {
+		if name, ok := recognized(c.Data); ok {
+			c.Data, c.DataDir = name, c.Data
 		}
 	}
 	if !f.Changed("schedule") {
@@ -127,6 +125,14 @@ func (s *settings) read(f *pflag.FlagSet) error {
 		}
 	}
 	return nil
+}
+
+// recognized tells which data set is at a path.
+func recognized(path string) (string, bool) {
+	if name, ok := dataset.Recognize(path); ok {
+		return name, true
+	}
+	return dataset.RecognizePictures(path)
 }
 
 func (s *settings) readFiles(f *pflag.FlagSet) error {
@@ -196,18 +202,30 @@ func (s *settings) load(ctx context.Context, c *datadropout.Config, stderr io.Wr
 			return nil, err
 		}
 	}
-	data, err := datadropout.LoadData(c)
+	data, err := datadropout.LoadData(ctx, c)
+	if errors.Is(err, context.Canceled) {
+		return nil, &interruptedError{again: "the same command", err: err}
+	}
 	if err != nil {
 		return nil, err
 	}
-	if s.hash != "" && s.hash != data.Hash {
-		return nil, &dataset.InputError{Path: cmp.Or(c.DataDir, c.Data), Err: fmt.Errorf("the data set %s is not the one of the config file: its content hash is %s, there it is %s", c.Data, short(data.Hash), short(s.hash))}
-	}
-	if got := data.LabelsHash(*c); s.labels != "" && got != "" && s.labels != got {
-		return nil, &dataset.InputError{Path: cmp.Or(c.NoisyLabels, c.LabelNoiseMatrix),
-			Err: errors.New("the labels trained with are not those of the config file: this file or the split has changed")}
+	if err := s.check(c, data); err != nil {
+		_ = data.Close()
+		return nil, err
 	}
 	return data, nil
+}
+
+// check refuses other data than those of the config file.
+func (s *settings) check(c *datadropout.Config, data *datadropout.Data) error {
+	if s.hash != "" && s.hash != data.Hash {
+		return &dataset.InputError{Path: cmp.Or(c.DataDir, c.Data), Err: fmt.Errorf("the data set %s is not the one of the config file: its content hash is %s, there it is %s", c.Data, short(data.Hash), short(s.hash))}
+	}
+	if got := data.LabelsHash(*c); s.labels != "" && got != "" && s.labels != got {
+		return &dataset.InputError{Path: cmp.Or(c.NoisyLabels, c.LabelNoiseMatrix),
+			Err: errors.New("the labels trained with are not those of the config file: this file or the split has changed")}
+	}
+	return nil
 }
 
 func short(hash string) string { return hash[:min(12, len(hash))] }
