@@ -175,7 +175,9 @@ func FuzzUnpickle(f *testing.F) {
 		path := writeFile(t, t.TempDir(), "data_batch_1", content)
 		s := newCIFAR("cifar10", strings.Fields(cifar10Classes))
 		var input *InputError
-		switch err := s.appendPickledCIFAR(path, "labels"); {
+		var err error
+		checkAllocated(t, allocated(func() { err = s.appendPickledCIFAR(path, "labels") }), len(content))
+		switch {
 		case err == nil:
 			s.IDs = sequentialIDs("train", s.Len())
 			if err := s.Validate(); err != nil {

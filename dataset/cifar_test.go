@@ -131,7 +131,9 @@ func FuzzCIFAR(f *testing.F) {
 		dir := t.TempDir()
 		writeFile(t, dir, "train.bin", content)
 		writeFile(t, dir, "test.bin", cifarRecords([]byte{3, 2}))
-		train, _, err := OpenDir("cifar100", dir)
+		var train *Images
+		var err error
+		checkAllocated(t, allocated(func() { train, _, err = OpenDir("cifar100", dir) }), len(content))
 		var input *InputError
 		if err != nil && !errors.As(err, &input) {
 			t.Errorf("error of another kind: %v", err)

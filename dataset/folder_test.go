@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -12,6 +13,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -347,7 +349,9 @@ func FuzzPictureFile(f *testing.F) {
 	f.Add(withOrientation(encoded(f, grayPicture(8, 8), "jpg"), binary.BigEndian, 6))
 	f.Add(hugePNG(f))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		info, err := inspect(bytes.NewReader(content))
+		var info pictureInfo
+		var err error
+		checkAllocated(t, allocated(func() { info, err = inspect(bytes.NewReader(content)) }), len(content))
 		if err != nil || info.size.height*info.size.width > 1<<20 {
 			return // large images are slow, not wrong
 		}
@@ -357,6 +361,35 @@ func FuzzPictureFile(f *testing.F) {
 				pix = pix[:len(pix)/3]
 			}
 			_ = decodePicture(bytes.NewReader(content), size, info.gray, pix)
+		}
+	})
+}
+
+// FuzzOrientation: whatever a JPEG file begins with, it has one of the eight orientations, and a turned image keeps within its bounds.
+func FuzzOrientation(f *testing.F) {
+	m := encoded(f, grayPicture(8, 8), "jpg")
+	f.Add(withOrientation(m, binary.BigEndian, 6)[:64])
+	f.Add(withOrientation(m, binary.LittleEndian, 9)[:64])
+	f.Fuzz(func(t *testing.T, head []byte) {
+		r := bufio.NewReader(bytes.NewReader(head))
+		got := orientation(r)
+		if got < 1 || got > 8 {
+			t.Fatalf("orientation %d", got)
+		}
+		if rest, err := io.ReadAll(r); err != nil || !bytes.Equal(rest, head) {
+			t.Error("the file is not as it was")
+		}
+		m := turned{colorful(2, 3), got}
+		b := m.Bounds()
+		if got.swaps() != (b.Dx() == 2) {
+			t.Errorf("orientation %d gives %v", got, b)
+		}
+		for y := range b.Dy() {
+			for x := range b.Dx() {
+				if _, _, _, a := m.At(x, y).RGBA(); a != 0xffff { // what lies outside is transparent
+					t.Errorf("orientation %d: pixel %d, %d comes from outside", got, x, y)
+				}
+			}
 		}
 	})
 }

@@ -251,7 +251,9 @@ func FuzzReadIDX(f *testing.F) {
 	f.Add(compress(goodImages()), compress(goodLabels()))
 	f.Fuzz(func(t *testing.T, images, labels []byte) {
 		imagePath, labelPath := write(t, images, labels)
-		s, err := ReadIDX(imagePath, labelPath)
+		var s *Images
+		var err error
+		checkAllocated(t, allocated(func() { s, err = ReadIDX(imagePath, labelPath) }), len(images)+len(labels))
 		if err != nil {
 			var input *InputError
 			if !errors.As(err, &input) || input.Path != imagePath && input.Path != labelPath || strings.Contains(err.Error(), "\n") {

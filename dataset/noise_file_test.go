@@ -203,7 +203,9 @@ func FuzzParseLabels(f *testing.F) {
 	f.Add([]byte("id,worse\na,2\nb,0\nc,1\n"), "worse")
 	f.Add([]byte("2\n-1\n"), "2")
 	f.Fuzz(func(t *testing.T, raw []byte, column string) {
-		labels, err := parseLabels(raw, column, 3, 3)
+		var labels []int
+		var err error
+		checkAllocated(t, allocated(func() { labels, err = parseLabels(raw, column, 3, 3) }), len(raw))
 		if err != nil {
 			return
 		}
@@ -217,7 +219,9 @@ func FuzzParseTransitions(f *testing.F) {
 	f.Add([]byte("90,10\n5,95\n"))
 	f.Add([]byte("# comment\n1e308,1e308\n0,1\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		rows, err := parseTransitions(raw, 2)
+		var rows [][]float64
+		var err error
+		checkAllocated(t, allocated(func() { rows, err = parseTransitions(raw, 2) }), len(raw))
 		if err != nil {
 			return
 		}

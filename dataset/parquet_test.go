@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -285,56 +284,4 @@ func TestDecodeHybrid(t *testing.T) {
 			t.Errorf("%s: %v, %v", test.name, got, err)
 		}
 	}
-}
-
-// allocated returns the bytes that f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
-func FuzzParquet(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join(parquetData, "*.parquet"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, content []byte) {
-		path := filepath.Join(t.TempDir(), "x.parquet")
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		// All columns, whatever they hold.
-		var p *parquetFile
-		var err error
-		bytes := allocated(func() {
-			if p, err = openParquet(path); err != nil {
-				return
-			}
-			if _, err = p.pick(Columns{}); err != nil {
-				return
-			}
-			for k := range p.columns {
-				if !p.columns[k].repeated {
-					_ = p.texts(t.Context(), k, func(int64, string) error { return nil })
-				}
-			}
-		})
-		if most := uint64(64<<20 + 4096*len(content)); bytes > most {
-			t.Errorf("%d bytes of a file made it allocate %d", len(content), bytes)
-		}
-		var input *InputError
-		if err != nil && !errors.As(err, &input) && p == nil {
-			t.Errorf("an error that names no file: %v", err)
-		}
-	})
 }

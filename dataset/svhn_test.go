@@ -216,7 +216,9 @@ func FuzzReadMAT(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		dir := t.TempDir()
 		path := writeFile(t, dir, "train_32x32.mat", content)
-		s, err := readSVHNPart("svhn", dir, "train")
+		var s *Images
+		var err error
+		checkAllocated(t, allocated(func() { s, err = readSVHNPart("svhn", dir, "train") }), len(content))
 		var input *InputError
 		switch {
 		case err == nil:
