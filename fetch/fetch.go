@@ -151,13 +151,12 @@ func (o *Options) place(out file, part string, f File) error {
 		}
 		return os.Rename(part, filepath.Join(o.Dir, f.Name))
 	}
-	if _, err := out.Seek(0, io.SeekStart); err != nil {
+	if err := out.Close(); err != nil {
 		return err
 	}
-	if err := unpack(out, o.Dir, f.Members); err != nil {
+	if err := unpack(part, f.Name, o.Dir, f.Members); err != nil {
 		return err
 	}
-	_ = out.Close() // read only by now
 	return os.Remove(part)
 }
 

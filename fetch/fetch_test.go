@@ -2,13 +2,16 @@ package fetch
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/md5"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -269,6 +272,39 @@ type entry struct {
 	declared int64
 }
 
+// zipped is a zip file of the entries.
+func zipped(t testing.TB, entries ...entry) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, e := range entries {
+		h := &zip.FileHeader{Name: e.name, Method: zip.Deflate}
+		switch e.kind {
+		case tar.TypeSymlink:
+			h.SetMode(os.ModeSymlink | 0o777)
+		case tar.TypeDir:
+			h.SetMode(os.ModeDir | 0o755)
+		}
+		w, err := z.CreateHeader(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(e.content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out := b.Bytes()
+	for _, e := range entries { // what the directory at the end declares
+		if at := bytes.LastIndex(out, []byte(e.name)); e.declared > 0 {
+			binary.LittleEndian.PutUint32(out[at-22:], uint32(min(e.declared, math.MaxUint32-1)))
+		}
+	}
+	return out
+}
+
 func archive(t testing.TB, entries ...entry) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -310,36 +346,40 @@ func TestFetchArchive(t *testing.T) {
 		{"a member of impossible size", []entry{{"set/a.bin", tar.TypeReg, a, 1 << 40}}, "larger than a data set's file can be"},
 		{"cut short", []entry{{"set/a.bin", tar.TypeReg, a, 5000}}, "unpacking set/a.bin: unexpected EOF"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			data := archive(t, test.entries...)
-			root := t.TempDir()
-			dir := filepath.Join(root, "in", "it")
-			if err := os.MkdirAll(filepath.Join(dir, ".unpacking.killed"), 0o755); err != nil { // by an unpacking that was killed
-				t.Fatal(err)
-			}
-			set := Set{Name: "set", Sources: []string{serve(t, whole(data)).URL},
-				Files: []File{{Name: "set.tar.gz", MD5: sum(data), Members: []string{"a.bin", "b.bin"}}}}
-			err := Fetch(t.Context(), set, fast(dir))
-			if test.want != "" {
-				if err == nil || !strings.Contains(err.Error(), test.want) {
-					t.Errorf("got %v, want %s", err, test.want)
-				}
-				if found, err := filepath.Glob(filepath.Join(dir, "*.bin")); err != nil || len(found) > 0 {
-					t.Errorf("a part of the set is there: %v (%v)", found, err)
-				}
-				if left, err := filepath.Glob(filepath.Join(dir, ".unpacking*")); err != nil || len(left) > 0 {
-					t.Errorf("%v is left (%v)", left, err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			holds(t, dir, map[string][]byte{"a.bin": a, "b.bin": b})
-			if entries, err := os.ReadDir(root); err != nil || len(entries) != 1 {
-				t.Errorf("%v beside the folder (%v)", entries, err)
-			}
-		})
+		for kind, data := range map[string][]byte{"set.tar.gz": archive(t, test.entries...), "set.zip": zipped(t, test.entries...)} {
+			t.Run(test.name+"/"+kind, func(t *testing.T) { fetchArchive(t, kind, data, a, b, test.want) })
+		}
+	}
+}
+
+// fetchArchive fetches a set of an archive that holds a.bin and b.bin, or fails as it should.
+func fetchArchive(t *testing.T, kind string, data, a, b []byte, want string) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "in", "it")
+	if err := os.MkdirAll(filepath.Join(dir, ".unpacking.killed"), 0o755); err != nil { // by an unpacking that was killed
+		t.Fatal(err)
+	}
+	set := Set{Name: "set", Sources: []string{serve(t, whole(data)).URL},
+		Files: []File{{Name: kind, MD5: sum(data), Members: []string{"a.bin", "b.bin"}}}}
+	err := Fetch(t.Context(), set, fast(dir))
+	if want != "" {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		if found, err := filepath.Glob(filepath.Join(dir, "*.bin")); err != nil || len(found) > 0 {
+			t.Errorf("a part of the set is there: %v (%v)", found, err)
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, ".unpacking*")); err != nil || len(left) > 0 {
+			t.Errorf("%v is left (%v)", left, err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, dir, map[string][]byte{"a.bin": a, "b.bin": b})
+	if entries, err := os.ReadDir(root); err != nil || len(entries) != 1 {
+		t.Errorf("%v beside the folder (%v)", entries, err)
 	}
 }
 

@@ -11,7 +11,7 @@ type File struct {
 	Name string
 	// MD5 is the published checksum, in hex.
 	MD5 string
-	// Members lists the files that an archive (a tar file compressed by gzip) is unpacked to, by their base names. The archive
+	// Members lists the files that an archive (a zip file, or a tar file compressed by gzip) is unpacked to, by their base names. The archive
 	// is not kept. Nil means that the file is none.
 	Members []string
 }
@@ -46,6 +46,18 @@ func idx(md5s ...string) []File {
 	return files
 }
 
+// emnist are the files of all splits of EMNIST.
+func emnist() []string {
+	var names []string
+	for _, split := range []string{"balanced", "byclass", "bymerge", "digits", "letters", "mnist"} {
+		for _, part := range []string{"train", "test"} {
+			stem := "emnist-" + split + "-" + part
+			names = append(names, stem+"-images-idx3-ubyte.gz", stem+"-labels-idx1-ubyte.gz")
+		}
+	}
+	return names
+}
+
 // Sets lists the data sets that can be downloaded.
 func Sets() []Set {
 	const kriz = "https://www.cs.toronto.edu/~kriz/"
@@ -70,6 +82,13 @@ func Sets() []Set {
 			Sources: []string{"http://codh.rois.ac.jp/kmnist/dataset/kmnist/"},
 			Files: idx("bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344",
 				"5c965bf0a639b31b8f53240b1b52f4d7", "7320c461ea6c1c855c0b718fb2a4b134"),
+		},
+		{
+			// The checksum is that of torchvision; TensorFlow Datasets has another sum of a file of this size at this address.
+			Name: "emnist", About: "handwritten letters and digits, 28x28 gray, 112,800 + 18,800", Terms: "not stated",
+			Home: "https://www.nist.gov/itl/products-and-services/emnist-dataset", Megabytes: 562,
+			Sources: []string{"https://biometrics.nist.gov/cs_links/EMNIST/", "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/"},
+			Files:   []File{{Name: "gzip.zip", MD5: "58c8d27c78d21e728a6bc7b3cc06412e", Members: emnist()}},
 		},
 		{
 			Name: "cifar10", About: "photographs of 10 classes, 32x32 color, 50,000 + 10,000", Terms: "not stated",

@@ -77,8 +77,6 @@ func dataLines() []dataLine {
 			}
 		case name == "shapes":
 			line.About = "shapes drawn by code, with planted wrong labels"
-		case name == "emnist":
-			line.About, line.Home = "handwritten letters and digits, 28x28 gray", "https://www.nist.gov/itl/products-and-services/emnist-dataset"
 		}
 		lines = append(lines, line)
 	}
@@ -104,8 +102,6 @@ func runDataList(asJSON bool, stdout io.Writer) error {
 		case where != "":
 		case l.Megabytes > 0:
 			where = fmt.Sprintf("to fetch, %d MB", l.Megabytes)
-		case l.Home != "":
-			where = "to be had from nist.gov, --data-dir"
 		default:
 			where = "built in"
 		}

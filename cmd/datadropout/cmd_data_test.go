@@ -54,8 +54,8 @@ func TestDataFetchWrong(t *testing.T) {
 	if code != exitInput || !strings.Contains(errs, "type: datadropout data fetch cifar10") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
-	code, _, errs = runCommand(t, "run", "--data", "emnist", "--fetch")
-	if code != exitUsage || !strings.Contains(errs, "emnist can't be fetched") {
+	code, _, errs = runCommand(t, "run", "--data", "shapes", "--fetch")
+	if code != exitUsage || !strings.Contains(errs, "shapes can't be fetched") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	code, _, errs = runCommand(t, "data", "fetch", "imagenet")
