@@ -1,17 +1,16 @@
 package datadropout
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/datadropout/datadropout/dataset"
-)
+import "github.com/datadropout/datadropout/dataset"
 
 // selectControls fills in which positions each arm keeps at each seed. The control arms drop as many samples as the
 // dropped arm: random as many of every class, drawn anew at each seed; highest_loss those of the highest training loss
-// in round 1 of the first seed.
+// in round 1 of the first seed, as far as the guard of the classes lets them go.
 func (r *runner) selectControls(kept map[string][][]int) error {
-	highest := r.data.without(highestLoss(r.data.Split.Train, r.out.TrainLoss, len(r.out.Dropped)))
+	worst, err := r.guard.highestLoss(r.out.TrainLoss, len(r.out.Dropped))
+	if err != nil {
+		return err
+	}
+	highest := r.data.without(r.positions(worst))
 	for k := range r.config.Seeds {
 		random, err := r.randomLike(r.out.Dropped, k)
 		if err != nil {
@@ -32,18 +31,4 @@ func (r *runner) randomLike(dropped []int, k int) ([]int, error) {
 		perClass[images.Labels[i]]++
 	}
 	return dataset.StratifiedSample(images.Labels, r.data.Split.Train, perClass, r.seed(k))
-}
-
-// highestLoss returns the n positions of the highest loss; loss[k] belongs to idx[k]. Ties keep the order of idx.
-func highestLoss(idx []int, loss []float32, n int) []int {
-	order := make([]int, len(idx))
-	for k := range order {
-		order[k] = k
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(loss[b], loss[a]) })
-	top := make([]int, n)
-	for k, o := range order[:n] {
-		top[k] = idx[o]
-	}
-	return top
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/datadropout/datadropout/train"
 )
@@ -17,17 +16,22 @@ import (
 // choose settles what is dropped: directly for a fixed rule, by trainings and the tune split for an adaptive one.
 func (r *runner) choose(ctx context.Context) error {
 	delta := r.out.Estimates.Delta
-	proposals, err := r.rule.Propose(r.out.Estimates)
+	found, err := r.rule.Propose(r.out.Estimates)
 	if err != nil {
 		return err
 	}
+	r.guard = newGuard(r.config, r.data, r.out.Estimates)
+	proposals, guarded := r.guarded(found)
 	var drop []int
 	if r.rule.Adaptive() {
-		if drop, err = r.selectProposal(ctx, proposals); err != nil {
+		if drop, r.drop.Guarded, err = r.selectProposal(ctx, proposals, guarded); err != nil {
 			return err
 		}
+		if len(proposals) == 0 && len(found) > 0 {
+			_, r.drop.Guarded = r.guard.apply(found[len(found)-1], judgesSigns(r.rule))
+		}
 	} else {
-		drop = proposals[0].Drop
+		drop, r.drop.Guarded = proposals[0].Drop, guarded[0]
 	}
 	if len(drop) >= len(delta) {
 		return fmt.Errorf("the rule %s would drop all %d training samples", r.rule, len(delta))
@@ -35,6 +39,7 @@ func (r *runner) choose(ctx context.Context) error {
 	r.out.Dropped = r.positions(drop)
 	r.out.Kept = r.data.without(r.out.Dropped)
 	r.drop.Rule = r.rule.String()
+	r.drop.MinClassShare, r.drop.MinSignAgreement = r.config.MinClassShare, r.config.MinSignAgreement
 	r.drop.Count = len(drop)
 	r.drop.Fraction = float64(len(drop)) / float64(len(delta))
 	r.drop.Unfavorable = unfavorable(delta)
@@ -42,23 +47,41 @@ func (r *runner) choose(ctx context.Context) error {
 	return nil
 }
 
+// guarded returns the proposals less what the guards keep back, and what that is. Of an adaptive rule those go that nothing is left
+// of, or the same as of another.
+func (r *runner) guarded(found []Proposal) ([]Proposal, []Guarded) {
+	var proposals []Proposal
+	var guarded []Guarded
+	for _, p := range found {
+		p, kept := r.guard.apply(p, judgesSigns(r.rule))
+		if r.rule.Adaptive() && (len(p.Drop) == 0 || slices.ContainsFunc(proposals, func(q Proposal) bool { return sameSet(p.Drop, q.Drop) })) {
+			continue
+		}
+		proposals, guarded = append(proposals, p), append(guarded, kept)
+	}
+	return proposals, guarded
+}
+
 // mostConfirmed bounds how many proposals are trained at every seed.
 const mostConfirmed = 2
 
 // selectProposal tries every proposal at the first seed, and confirms the best of those that qualify at all seeds: what differs by
-// the luck of one training must not be taken for a gain. It returns what the first confirmed one drops, nil if none is.
-func (r *runner) selectProposal(ctx context.Context, proposals []Proposal) ([]int, error) {
+// the luck of one training must not be taken for a gain. It returns what the first confirmed one drops and what the guards kept back of it, nil if none is.
+func (r *runner) selectProposal(ctx context.Context, proposals []Proposal, guarded []Guarded) ([]int, Guarded, error) {
 	if len(proposals) == 0 {
-		return nil, nil
+		return nil, Guarded{}, nil
 	}
 	tried, err := r.try(ctx, proposals)
 	if err != nil {
-		return nil, err
+		return nil, Guarded{}, err
+	}
+	for i, g := range guarded {
+		tried[i+1].Guarded = g.Count
 	}
 	r.drop.Amounts = tried
 	if r.config.DoseControls {
 		if err := r.tryControls(ctx, proposals, tried); err != nil {
-			return nil, err
+			return nil, Guarded{}, err
 		}
 	}
 	order := qualified(tried)
@@ -66,17 +89,17 @@ func (r *runner) selectProposal(ctx context.Context, proposals []Proposal) ([]in
 		p := proposals[i-1]
 		if r.config.Seeds > 1 {
 			if err := r.confirm(ctx, p, &tried[i]); err != nil {
-				return nil, err
+				return nil, Guarded{}, err
 			}
 			if !tried[i].confirmed() {
 				continue
 			}
 		}
 		tried[i].Chosen, r.chosen = true, p.Rule
-		return p.Drop, nil
+		return p.Drop, guarded[i-1], nil
 	}
 	tried[0].Chosen = true
-	return nil, nil
+	return nil, Guarded{}, nil
 }
 
 // positions are those in the data set of places in the training split.
@@ -127,6 +150,7 @@ func (r *runner) try(ctx context.Context, proposals []Proposal) ([]Amount, error
 		change, stdErr := pairedChange([]*train.Evaluation{after}, []*train.Evaluation{before})
 		tried = append(tried, Amount{Rule: p.Rule, Count: n, Loss: after.Loss, Metric: after.Metric, LossChange: change, StandardError: stdErr})
 	}
+	testAmounts(tried)
 	return tried, nil
 }
 
@@ -143,13 +167,15 @@ func (r *runner) confirm(ctx context.Context, p Proposal, a *Amount) error {
 		a.MetricChange += (x.Metric - y.Metric) / float64(r.config.Seeds)
 	}
 	a.LossChange, a.StandardError = pairedChange(after, before)
+	overSeeds := Number(pBelow(a.LossChange, a.StandardError))
+	a.SeedsP = &overSeeds
 	return nil
 }
 
 // confirmed says whether the tune loss over all seeds is lower by more than chance over tune samples and seeds explains, in a
 // one-sided test at 5 %, and the tune metric no lower.
 func (a *Amount) confirmed() bool {
-	return a.LossChange+distuv.UnitNormal.Quantile(1-significance)*a.StandardError < 0 && a.MetricChange >= 0
+	return pBelow(a.LossChange, a.StandardError) < significance && a.MetricChange >= 0
 }
 
 // pairedChange returns the mean change in loss over samples and seeds, and its standard error: that over samples of a sample's
@@ -174,15 +200,11 @@ func pairedChange(after, before []*train.Evaluation) (mean, stdErr float64) {
 
 // qualified returns the indices of the proposals that qualify, the lowest tune loss first. tried[0] is dropping nothing. A
 // proposal qualifies when its tune loss lies below that of dropping nothing by more than chance over tune samples would
-// explain, in a one-sided test at 5 % shared among the proposals tried (Bonferroni), and its tune metric is no lower.
+// explain, in a one-sided test at 5 % corrected for the number of proposals tried (Holm), and its tune metric is no lower.
 func qualified(tried []Amount) []int {
-	if len(tried) < 2 {
-		return nil
-	}
-	z := distuv.UnitNormal.Quantile(1 - significance/float64(len(tried)-1))
 	var all []int
 	for i, a := range tried {
-		if i > 0 && a.LossChange+z*a.StandardError < 0 && a.Metric >= tried[0].Metric && a.Loss < tried[0].Loss {
+		if i > 0 && *a.PHolm < significance && a.Metric >= tried[0].Metric && a.Loss < tried[0].Loss {
 			all = append(all, i)
 		}
 	}

@@ -56,8 +56,28 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 		overHighest := PairedEffect(arms[Dropped].TestMetric, arms[HighestLoss].TestMetric)
 		reduction := PairedEffect(arms[Full].TestLoss, arms[Dropped].TestLoss)
 		r.out.Result.Control = Controls{Random: &overRandom, HighestLoss: &overHighest, LossReduction: &reduction}
+		r.out.Result.Gap = NewGap(arms, r.predicted())
 	}
 	return nil
+}
+
+// predicted is the change of the loss on the score split that the removal effects predict of what was dropped; NaN where they do not
+// predict in loss units.
+func (r *runner) predicted() float64 {
+	if !r.out.Calibrated {
+		return math.NaN()
+	}
+	gone := make(map[int]bool, len(r.out.Dropped))
+	for _, p := range r.out.Dropped {
+		gone[p] = true
+	}
+	var places []int
+	for i, p := range r.data.Split.Train {
+		if gone[p] {
+			places = append(places, i)
+		}
+	}
+	return r.out.Estimates.Predicted(places)
 }
 
 func (r *runner) influenceResult() InflResult {

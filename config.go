@@ -62,6 +62,11 @@ type Config struct {
 	ScoreFolds     int `yaml:"score_folds"`
 	// Rule says what to drop; see [ParseRule].
 	Rule string `yaml:"rule"`
+	// MinClassShare is the share of its training samples that every class keeps, whatever the rule, in [0, 1); 0 means no bound.
+	// MinSignAgreement is the share of the score folds, and of the influence seeds, that have to find a sample harmful before it is
+	// dropped, in [0, 1], under the rules auto, significant and shrunk; 0 means none. See [Estimates].SignAgreement.
+	MinClassShare    float64 `yaml:"min_class_share"`
+	MinSignAgreement float64 `yaml:"min_sign_agreement"`
 	// DoseControls trains, at the first seed, the random and the highest-loss control beside every amount that an adaptive rule
 	// tries: two trainings an amount, for the dose-response of the page. They decide nothing.
 	DoseControls bool `yaml:"dose_controls,omitempty"`
@@ -88,8 +93,19 @@ func DefaultConfig() Config {
 		Rule:           "auto",
 		Seeds:          5,
 		Backend:        "cpu",
+
+		MinClassShare:    DefaultMinClassShare,
+		MinSignAgreement: DefaultMinSignAgreement,
 	}
 }
+
+// Defaults of the guards. Where more than half of a class would go, its wrong labels would outnumber the right ones, and nothing
+// tells any longer which are which: rather the class is hard, or rare in the score split. Of five folds four have to agree; of a
+// sample without any effect they do so one time in five.
+const (
+	DefaultMinClassShare    = 0.5
+	DefaultMinSignAgreement = 0.8
+)
 
 // UnsetLabelNoise asks for the data set's default: a fifth of the labels for the procedural set, whose purpose is to
 // show planted errors being found, and none for real data.
@@ -136,6 +152,10 @@ func (c *Config) Validate() error {
 		return usagef("influence seeds must be at least 1, got %d", c.InfluenceSeeds)
 	case c.ScoreFolds < 1:
 		return usagef("score folds must be at least 1, got %d", c.ScoreFolds)
+	case !(c.MinClassShare >= 0 && c.MinClassShare < 1):
+		return usagef("the minimum class share must lie in [0, 1), got %v", c.MinClassShare)
+	case !(c.MinSignAgreement >= 0 && c.MinSignAgreement <= 1):
+		return usagef("the minimum sign agreement must lie in [0, 1], got %v", c.MinSignAgreement)
 	case c.Threads < 0:
 		return usagef("threads must not be negative, got %d", c.Threads)
 	case c.LabelNoise != UnsetLabelNoise && (math.IsNaN(c.LabelNoise) || c.LabelNoise < 0 || c.LabelNoise >= 1):

@@ -44,7 +44,11 @@ func (r *runner) tryControls(ctx context.Context, proposals []Proposal, tried []
 		if a.Random, err = control(Random, "random-like-"+p.Rule, i, random); err != nil {
 			return err
 		}
-		if a.HighestLoss, err = control(HighestLoss, fmt.Sprintf("highest_loss:%d", len(p.Drop)), i, highestLoss(r.data.Split.Train, r.out.TrainLoss, len(p.Drop))); err != nil {
+		worst, err := r.guard.highestLoss(r.out.TrainLoss, len(p.Drop))
+		if err != nil {
+			return err
+		}
+		if a.HighestLoss, err = control(HighestLoss, fmt.Sprintf("highest_loss:%d", len(p.Drop)), i, r.positions(worst)); err != nil {
 			return err
 		}
 	}

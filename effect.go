@@ -27,9 +27,12 @@ type Effect struct {
 	P Number `json:"p_value"`
 	// Verdict is one of the constants above.
 	Verdict string `json:"verdict"`
-	// MoreSeeds estimates how many further seeds would make the interval exclude zero if mean and deviation stay
-	// as they are; 0 when it already does, -1 when no number below a hundred would.
+	// MoreSeeds is how many further seeds would likely settle it: give the test a power of 80 % if the true difference and
+	// deviation are those found (see [Power]). 0 when the interval excludes zero already, -1 when a hundred would not do.
 	MoreSeeds int `json:"more_seeds"`
+	// Detectable is the true difference that this many seeds likely show, with a power of 80 % at the deviation found; NaN (null)
+	// with one seed.
+	Detectable Number `json:"detectable_difference"`
 }
 
 // significance is the level of the two-sided test and one minus the coverage of the interval.
@@ -44,18 +47,16 @@ func PairedEffect(a, b []float64) Effect {
 		panic(fmt.Sprintf("datadropout: PairedEffect of %d and %d values", len(a), len(b)))
 	}
 	n := len(a)
-	diff := make([]float64, n)
-	for k := range diff {
-		diff[k] = a[k] - b[k]
-	}
+	diff := minus(a, b)
 	mean := stat.Mean(diff, nil)
 	e := Effect{Difference: mean, Verdict: NoSignificantChange, MoreSeeds: -1}
 	if n == 1 {
 		e.CI95 = Interval{Number(math.NaN()), Number(math.NaN())}
-		e.P = Number(math.NaN())
+		e.P, e.Detectable = Number(math.NaN()), Number(math.NaN())
 		return e
 	}
 	s := stat.StdDev(diff, nil)
+	e.Detectable = Number(detectable(s, n))
 	half := halfWidth(s, n)
 	e.CI95 = Interval{Number(mean - half), Number(mean + half)}
 	e.P = Number(pairedP(mean, s, n))
@@ -84,14 +85,4 @@ func pairedP(mean, s float64, n int) float64 {
 	}
 	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
 	return 2 * t.Survival(math.Abs(mean)/(s/math.Sqrt(float64(n))))
-}
-
-func moreSeeds(mean, s float64, n int) int {
-	const limit = 100
-	for m := n + 1; m <= n+limit; m++ {
-		if halfWidth(s, m) < math.Abs(mean) {
-			return m - n
-		}
-	}
-	return -1
 }

@@ -31,6 +31,9 @@ type Estimates struct {
 	StandardError []float64
 	// DegreesOfFreedom of the t statistics, excess over standard error; infinite where all samples share one variance.
 	DegreesOfFreedom float64
+	// SignAgreement is the share of the folds of the score split, or of the seeds where that is less, on which a sample's removal
+	// effect is below zero and below the mean of all samples: on which it is found harmful. Nil where there is neither.
+	SignAgreement []float64
 	// SeedCorrelation is the mean Spearman correlation between the removal effects of two seeds; NaN with one seed.
 	SeedCorrelation float64
 }
@@ -52,8 +55,55 @@ func Combine(scores []*influence.Scores) *Estimates {
 	}
 	if variance, df := variances(scores); df > 0 {
 		e.moderate(variance, df)
+		e.SignAgreement = signAgreement(scores)
 	}
 	return e
+}
+
+// signAgreement returns the share of the rows on which each sample is found harmful, of the folds (means over seeds) or of the
+// seeds, whichever is less.
+func signAgreement(scores []*influence.Scores) []float64 {
+	least := make([]float64, len(scores[0].Delta))
+	floats.AddConst(1, least)
+	for _, rows := range [][][]float64{foldMeans(scores), seedDeltas(scores)} {
+		if len(rows) < 2 {
+			continue
+		}
+		share := make([]float64, len(least))
+		for _, row := range rows {
+			limit := math.Min(0, stat.Mean(row, nil))
+			for i, d := range row {
+				if d < limit {
+					share[i] += 1 / float64(len(rows))
+				}
+			}
+		}
+		for i, s := range share {
+			least[i] = math.Min(least[i], s)
+		}
+	}
+	return least
+}
+
+// foldMeans returns the mean over seeds of the removal effects on every fold.
+func foldMeans(scores []*influence.Scores) [][]float64 {
+	byFold := make([][]float64, len(scores[0].Folds))
+	for k := range byFold {
+		byFold[k] = make([]float64, len(scores[0].Delta))
+		for _, s := range scores {
+			floats.AddScaled(byFold[k], 1/float64(len(scores)), s.Folds[k])
+		}
+	}
+	return byFold
+}
+
+// seedDeltas returns the removal effects of every seed.
+func seedDeltas(scores []*influence.Scores) [][]float64 {
+	bySeed := make([][]float64, len(scores))
+	for k, s := range scores {
+		bySeed[k] = s.Delta
+	}
+	return bySeed
 }
 
 // Excess returns what each removal effect lies above their mean.
@@ -66,8 +116,7 @@ func (e *Estimates) Excess() []float64 {
 // variances returns the variances of the mean excesses over folds and over seeds, added, and their degrees of freedom, added;
 // 0 where there is neither.
 func variances(scores []*influence.Scores) (variance []float64, df float64) {
-	n, seeds, folds := len(scores[0].Delta), len(scores), len(scores[0].Folds)
-	variance = make([]float64, n)
+	variance = make([]float64, len(scores[0].Delta))
 	// over adds the variances over the rows of the mean of each.
 	over := func(rows [][]float64) {
 		if len(rows) < 2 {
@@ -85,19 +134,8 @@ func variances(scores []*influence.Scores) (variance []float64, df float64) {
 			variance[i] += stat.Variance(values, nil) / float64(len(rows))
 		}
 	}
-	byFold := make([][]float64, folds)
-	for k := range byFold {
-		byFold[k] = make([]float64, n)
-		for _, s := range scores {
-			floats.AddScaled(byFold[k], 1/float64(seeds), s.Folds[k])
-		}
-	}
-	over(byFold)
-	bySeed := make([][]float64, seeds)
-	for k, s := range scores {
-		bySeed[k] = s.Delta
-	}
-	over(bySeed)
+	over(foldMeans(scores))
+	over(seedDeltas(scores))
 	return variance, df
 }
 

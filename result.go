@@ -18,17 +18,19 @@ var Arms = []string{Full, Dropped, Random, HighestLoss}
 
 // Result is the content of result.json. Keys stay; more may be added. Metrics are in natural units: accuracy in 0..1.
 type Result struct {
-	Schema  int         `json:"schema"`
-	Task    string      `json:"task"`
-	Data    DataResult  `json:"data"`
-	Net     NetResult   `json:"net"`
-	Backend string      `json:"backend"`
-	Metric  string      `json:"metric"`
-	Infl    InflResult  `json:"influence"`
-	Drop    DropResult  `json:"drop"`
-	Arms    ArmsResult  `json:"arms"`
-	Effect  Effect      `json:"effect"`
-	Control Controls    `json:"controls"`
+	Schema  int        `json:"schema"`
+	Task    string     `json:"task"`
+	Data    DataResult `json:"data"`
+	Net     NetResult  `json:"net"`
+	Backend string     `json:"backend"`
+	Metric  string     `json:"metric"`
+	Infl    InflResult `json:"influence"`
+	Drop    DropResult `json:"drop"`
+	Arms    ArmsResult `json:"arms"`
+	Effect  Effect     `json:"effect"`
+	Control Controls   `json:"controls"`
+	// Gap is nil where nothing was dropped.
+	Gap     *Gap        `json:"gap,omitempty"`
 	Seconds TimesResult `json:"seconds"`
 	// PeakMemory is the largest resident size of the process so far, in bytes.
 	PeakMemory int64 `json:"peak_memory_bytes"`
@@ -70,21 +72,44 @@ type InflResult struct {
 
 // DropResult says what was dropped and, where labels were planted, how many of the dropped were planted.
 type DropResult struct {
-	Rule         string   `json:"rule"`
-	Count        int      `json:"count"`
-	Fraction     float64  `json:"fraction"`
-	PlantedFound int      `json:"planted_found"`
-	Unfavorable  int      `json:"unfavorable"`
-	Amounts      []Amount `json:"amounts,omitempty"`
+	Rule         string  `json:"rule"`
+	Count        int     `json:"count"`
+	Fraction     float64 `json:"fraction"`
+	PlantedFound int     `json:"planted_found"`
+	Unfavorable  int     `json:"unfavorable"`
+	// MinClassShare and MinSignAgreement are the guards (see [Config]), and Guarded what they kept back of what is dropped or, where they left nothing to try, of all.
+	MinClassShare    float64  `json:"min_class_share"`
+	MinSignAgreement float64  `json:"min_sign_agreement"`
+	Guarded          Guarded  `json:"guarded"`
+	Amounts          []Amount `json:"amounts,omitempty"`
+}
+
+// Guarded counts the samples that the rule would have dropped and that were kept back: those whose sign is unstable (see
+// [Estimates].SignAgreement), and those without which a class would keep too small a share of its training samples.
+type Guarded struct {
+	Count        int `json:"count"`
+	UnstableSign int `json:"unstable_sign"`
+	ClassShare   int `json:"class_share"`
+	// Classes has an entry for each class that has samples among them.
+	Classes []GuardedClass `json:"classes,omitempty"`
+}
+
+// GuardedClass counts the samples of one class, in the order of DataResult.Classes.
+type GuardedClass struct {
+	Class        int `json:"class"`
+	UnstableSign int `json:"unstable_sign"`
+	ClassShare   int `json:"class_share"`
 }
 
 // Amount is one proposal that the auto rule tried, with what the tune split said of it. Rule is the fixed rule that it is
 // by, empty for dropping nothing.
 type Amount struct {
-	Rule   string  `json:"rule,omitempty"`
-	Count  int     `json:"count"`
-	Loss   float64 `json:"tune_loss"`
-	Metric float64 `json:"tune_metric"`
+	Rule  string `json:"rule,omitempty"`
+	Count int    `json:"count"`
+	// Guarded is how many samples more the rule would have dropped without the guards.
+	Guarded int     `json:"guarded,omitempty"`
+	Loss    float64 `json:"tune_loss"`
+	Metric  float64 `json:"tune_metric"`
 	// LossChange is the mean over tune samples of the loss after dropping minus the loss of the full arm, and
 	// StandardError its standard error over those samples, at the first seed. Both are 0 for the full arm itself. For a
 	// proposal that was tried at every seed both are over seeds as well, SeedLossChanges holds the change at each, and
@@ -92,8 +117,13 @@ type Amount struct {
 	LossChange      float64   `json:"tune_loss_change"`
 	StandardError   float64   `json:"standard_error"`
 	SeedLossChanges []float64 `json:"seed_loss_changes,omitempty"`
-	MetricChange    float64   `json:"tune_metric_change,omitempty"`
-	Chosen          bool      `json:"chosen"`
+	// P is the one-sided p value of the change at the first seed against zero or more, PHolm the same corrected for the number
+	// of amounts tried (see [Holm]), and SeedsP that over all seeds, for a proposal that was tried at every seed.
+	P            *Number `json:"p_value,omitempty"`
+	PHolm        *Number `json:"p_holm,omitempty"`
+	SeedsP       *Number `json:"seeds_p_value,omitempty"`
+	MetricChange float64 `json:"tune_metric_change,omitempty"`
+	Chosen       bool    `json:"chosen"`
 	// Random and HighestLoss are the controls of the same count, where the settings ask for them.
 	Random      *ControlAmount `json:"random,omitempty"`
 	HighestLoss *ControlAmount `json:"highest_loss,omitempty"`

@@ -130,6 +130,7 @@ func TestQualified(t *testing.T) {
 		{"a higher loss does not qualify", []Amount{full, worse}, nil},
 	}
 	for _, tt := range tests {
+		testAmounts(tt.tried)
 		if got := qualified(tt.tried); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
@@ -179,12 +180,18 @@ func TestPairedChange(t *testing.T) {
 func TestQualifiedSharesTheLevel(t *testing.T) {
 	a := Amount{Count: 1, Loss: 0.981, Metric: 0.8, LossChange: -0.019, StandardError: 0.01}
 	full := Amount{Loss: 1, Metric: 0.8}
-	if len(qualified([]Amount{full, a})) != 1 {
+	one, five := []Amount{full, a}, []Amount{full, a, a, a, a, a}
+	testAmounts(one)
+	testAmounts(five)
+	if len(qualified(one)) != 1 {
 		t.Error("1.9 standard errors were not enough for one amount")
 	}
-	if got := qualified([]Amount{full, a, a, a, a, a}); len(got) != 0 {
+	if got := qualified(five); len(got) != 0 {
 		t.Errorf("1.9 standard errors were enough for five amounts: %v", got)
 	}
+	// Phi(-1.9) = 0.028717, five times that is 0.143583.
+	near(t, "p value", float64(*five[3].P), 0.028717, 1e-6)
+	near(t, "corrected", float64(*five[3].PHolm), 0.143583, 1e-5)
 }
 
 // A rule that needs standard errors is refused before anything is trained where there will be none.

@@ -101,6 +101,7 @@ type runner struct {
 	out      *Outcome
 	times    TimesResult
 	drop     DropResult
+	guard    *guard // of what is dropped, known when the removal effects are
 	folds    int    // of the score split, behind the standard errors
 	chosen   string // the fixed rule that an adaptive one has chosen
 	// trained holds the keys of what this run has trained or found in the store.

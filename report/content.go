@@ -133,8 +133,8 @@ func NewContent(o *datadropout.Outcome) (*Content, error) {
 }
 
 func recipeWords(c datadropout.Config) string {
-	return fmt.Sprintf("%d epochs of batches of %d, learning rate %g (%s), momentum %g, weight decay %g",
-		c.Recipe.Epochs, c.Recipe.BatchSize, c.Recipe.LearningRate, c.Recipe.Schedule, c.Recipe.Momentum, c.Recipe.WeightDecay)
+	return fmt.Sprintf("%s of batches of %d, learning rate %g (%s), momentum %g, weight decay %g",
+		Counted(c.Recipe.Epochs, "epoch"), c.Recipe.BatchSize, c.Recipe.LearningRate, c.Recipe.Schedule, c.Recipe.Momentum, c.Recipe.WeightDecay)
 }
 
 func newReference(images *dataset.Images, position int) Reference {

@@ -25,7 +25,11 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"percent":     Percent,
 	"accuracy":    func(a float64) string { return Percent(a, math.NaN()) },
 	"plusminus":   PlusMinus,
-	"points":      Points,
+	"metric":      func(m Metric, v float64) string { return m.Value(v, math.NaN()) },
+	"counted":     Counted,
+	"overfitting": func() string { return overfitting },
+	"share":       func(v float64) string { return fmt.Sprintf("%.4g %%", 100*v) },
+	"p":           func(p *datadropout.Number) string { return pWords(float64(*p)) },
 	"calibration": Calibration,
 	"seconds":     func(s float64) string { return fmt.Sprintf("%.1f s", s) },
 	"mebibytes":   func(b int64) string { return fmt.Sprintf("%.0f MiB", float64(b)/(1<<20)) },
@@ -53,18 +57,23 @@ func (c *Content) Render(review *Review) ([]byte, error) {
 		Seeds                     int
 		Lines                     []ArmLine
 		Verdict, Dropping         string
-		Gains                     []Gain
+		M                         Metric
+		Guards, Corrected         string
+		Gap                       []gapRow
 		Dots, Dose, Curve, Deltas template.HTML
 		HarmfulCards, Helpfuls    []card
+		Matrix                    []confusionRow
 		Controls                  bool // the dose-response has controls
+		KeptBack                  bool // it has amounts of which the guards kept something back
 		Review                    *Review
 	}{
 		Content: c, R: &c.Result, Seeds: seedsOf(&c.Result), Lines: armLines(&c.Result), Verdict: verdict(&c.Result), Dropping: dropping(&c.Result),
-		Gains: gains(&c.Result), Dots: c.armPlot(armLines(&c.Result)), Dose: c.dosePlot(), Curve: c.curvePlot(), Deltas: c.histogramPlot(),
+		M: MetricOf(c.Result.Metric), Guards: guards(&c.Result), Corrected: corrected(&c.Result), Gap: gapRows(&c.Result), Matrix: c.confusionMatrix(), Dots: c.armPlot(armLines(&c.Result)), Dose: c.dosePlot(), Curve: c.curvePlot(), Deltas: c.histogramPlot(),
 		HarmfulCards: c.cards(c.Harmful, review), Helpfuls: c.cards(c.Helpful, review), Review: review,
 	}
 	for _, a := range c.Result.Drop.Amounts {
 		page.Controls = page.Controls || a.Random != nil
+		page.KeptBack = page.KeptBack || a.Guarded > 0
 	}
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, page)
@@ -154,78 +163,20 @@ func picture(data []byte) template.URL {
 	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data)) //nolint:gosec // base64 of a picture
 }
 
-// Gain is what dropping changed on one split, over paired seeds: the difference of the metric and of the loss, dropped minus
-// full. The difference between the splits is the over-fitting of the selection: influence was computed on score, the amount
-// chosen on tune, and nothing on test.
-type Gain struct {
-	Split, Use   string
-	Metric, Loss datadropout.Effect
-}
-
-// gains returns the changes on score, tune and test; none where nothing was dropped.
-func gains(r *datadropout.Result) []Gain {
-	full, dropped := r.Arms[datadropout.Full], r.Arms[datadropout.Dropped]
-	if full == nil || dropped == nil || len(dropped.TestMetric) == 0 {
-		return nil
-	}
-	var all []Gain
-	for _, s := range []struct {
-		split, use                                       string
-		fullMetric, droppedMetric, fullLoss, droppedLoss []float64
-	}{
-		{"score", "influence was computed on it", full.ScoreMetric, dropped.ScoreMetric, full.ScoreLoss, dropped.ScoreLoss},
-		{"tune", "the amount was chosen on it", full.TuneMetric, dropped.TuneMetric, full.TuneLoss, dropped.TuneLoss},
-		{"test", "read once, at the end", full.TestMetric, dropped.TestMetric, full.TestLoss, dropped.TestLoss},
-	} {
-		n := len(s.fullMetric)
-		if n == 0 || len(s.droppedMetric) != n || len(s.fullLoss) != n || len(s.droppedLoss) != n {
-			continue
-		}
-		all = append(all, Gain{s.split, s.use, datadropout.PairedEffect(s.droppedMetric, s.fullMetric), datadropout.PairedEffect(s.droppedLoss, s.fullLoss)})
-	}
-	return all
-}
-
-// MetricWords writes the change of the metric, an accuracy in points.
-func (g Gain) MetricWords() string { return fmt.Sprintf("%+.2f", 100*g.Metric.Difference) }
-
-// LossWords writes the change of the loss.
-func (g Gain) LossWords() string { return fmt.Sprintf("%+.3f", g.Loss.Difference) }
-
-// MetricInterval writes the interval of the change of the metric.
-func (g Gain) MetricInterval() string { return intervalWords("%+.2f to %+.2f", g.Metric, 100) }
-
-// LossInterval writes the interval of the change of the loss.
-func (g Gain) LossInterval() string { return intervalWords("%+.3f to %+.3f", g.Loss, 1) }
-
-func intervalWords(format string, e datadropout.Effect, unit float64) string {
-	if math.IsNaN(float64(e.P)) {
-		return ""
-	}
-	return fmt.Sprintf(format, unit*float64(e.CI95[0]), unit*float64(e.CI95[1]))
-}
-
-// metric writes a value of the metric: an accuracy in percent, others as they are.
-func (c *Content) metric(v float64) string {
-	if c.Result.Metric == "accuracy" {
-		return Percent(v, math.NaN())
-	}
-	return fmt.Sprintf("%.2f", v)
-}
-
-func (c *Content) metricTick(v float64) string {
-	if c.Result.Metric == "accuracy" {
-		return short(100*v) + " %"
-	}
-	return short(v)
-}
-
 // ClassName is the name of a class.
 func (c *Content) ClassName(k int) string {
 	if k < 0 || k >= len(c.Classes) {
 		return fmt.Sprint(k)
 	}
 	return c.Classes[k]
+}
+
+// pWords writes a p value.
+func pWords(p float64) string {
+	if p < 1e-4 {
+		return "< 0.0001"
+	}
+	return fmt.Sprintf("%.2g", p)
 }
 
 func armName(arm string) string {

@@ -16,6 +16,7 @@ import (
 // Student's t.
 func (c *Content) armPlot(lines []ArmLine) template.HTML {
 	const row, top, bottom, side = 46, 6, 30, 24
+	m := MetricOf(c.Result.Metric)
 	var values []float64
 	for _, l := range lines {
 		values = append(values, l.MetricPerSeed...)
@@ -25,21 +26,21 @@ func (c *Content) armPlot(lines []ArmLine) template.HTML {
 	}
 	x := newScale(values, side, chartWidth-side, false)
 	foot := float64(top + row*len(lines))
-	g := newChart(foot+bottom, "Test "+c.Result.Metric+" of every arm, a dot a seed, with the mean and its interval")
+	g := newChart(foot+bottom, "Test "+m.Name+" of every arm, a dot a seed, with the mean and its interval")
 	for _, v := range x.ticks(5) {
 		g.line("grid", x.at(v), top, x.at(v), foot)
-		g.text("tick", "middle", x.at(v), foot+18, c.metricTick(v))
+		g.text("tick", "middle", x.at(v), foot+18, m.Tick(v))
 	}
 	for i, l := range lines {
 		y := top + float64(i*row)
-		g.text("name "+l.Arm, "start", 2, y+14, fmt.Sprintf("%s, %s", armName(l.Arm), c.metric(l.Metric)))
+		g.text("name "+l.Arm, "start", 2, y+14, fmt.Sprintf("%s, %s", armName(l.Arm), m.Value(l.Metric, math.NaN())))
 		y += 29
 		if half := meanHalfWidth(l.MetricPerSeed); !math.IsNaN(half) {
 			g.line("interval "+l.Arm, x.at(l.Metric-half), y, x.at(l.Metric+half), y)
 		}
 		g.line("mean "+l.Arm, x.at(l.Metric), y-9, x.at(l.Metric), y+9)
 		for k, v := range l.MetricPerSeed {
-			g.dot(l.Arm, x.at(v), y, 4.5, fmt.Sprintf("%s, seed number %d: %s", armName(l.Arm), k+1, c.metric(v)))
+			g.dot(l.Arm, x.at(v), y, 4.5, fmt.Sprintf("%s, seed number %d: %s", armName(l.Arm), k+1, m.Value(v, math.NaN())))
 		}
 	}
 	return g.done()

@@ -38,6 +38,7 @@ func outcome(t *testing.T) *datadropout.Outcome {
 	for k := range train {
 		o.Estimates.Delta = append(o.Estimates.Delta, 1e-4*float64(k)-2.5e-4)
 		o.Estimates.StandardError = append(o.Estimates.StandardError, 1e-4+1e-5*float64(k))
+		o.Estimates.SignAgreement = append(o.Estimates.SignAgreement, max(0, 1-float64(k)/6))
 		o.Predicted = append(o.Predicted, noisy.Labels[k])
 		o.TrainLoss = append(o.TrainLoss, float32(12-k)/8)
 	}
@@ -105,6 +106,11 @@ func outcome(t *testing.T) *datadropout.Outcome {
 	random, highest := compare(datadropout.Random), compare(datadropout.HighestLoss)
 	r.Effect = compare(datadropout.Full)
 	r.Control = datadropout.Controls{Random: &random, HighestLoss: &highest, LossReduction: &random}
+	r.Gap = datadropout.NewGap(r.Arms, -0.12)
+	r.Drop.MinClassShare, r.Drop.MinSignAgreement = o.Config.MinClassShare, o.Config.MinSignAgreement
+	r.Drop.Guarded = datadropout.Guarded{Count: 1, UnstableSign: 1, Classes: []datadropout.GuardedClass{{Class: noisy.Labels[2], UnstableSign: 1}}}
+	p := datadropout.Number(2.9e-7)
+	r.Drop.Amounts[1].Guarded, r.Drop.Amounts[1].P, r.Drop.Amounts[1].PHolm = 1, &p, &p
 	return o
 }
 
@@ -185,8 +191,18 @@ func TestVerdictInWords(t *testing.T) {
 		{"improved", func(*datadropout.Outcome) {}, []string{"Improved: dropping 2 samples raised"}, "trust"},
 		{"worse", func(o *datadropout.Outcome) { o.Result.Effect.Verdict = datadropout.Worse }, []string{"Worse"}, "raised"},
 		{"undecided", func(o *datadropout.Outcome) {
-			o.Result.Effect = datadropout.Effect{Verdict: datadropout.NoSignificantChange, MoreSeeds: 2}
-		}, []string{"No significant change", "2 more would settle it"}, "Improved"},
+			o.Result.Effect = datadropout.Effect{Verdict: datadropout.NoSignificantChange, MoreSeeds: 2, Detectable: 0.0123}
+		}, []string{"No significant change", "2 more seeds would likely settle it", "3 seeds likely show a change of 1.23 points or more"}, "Improved"},
+		{"nearly decided", func(o *datadropout.Outcome) {
+			o.Result.Effect = datadropout.Effect{Verdict: datadropout.NoSignificantChange, MoreSeeds: 1}
+		}, []string{" 1 more seed would likely settle it"}, "seeds would"},
+		{"too small to settle", func(o *datadropout.Outcome) {
+			o.Result.Effect = datadropout.Effect{Verdict: datadropout.NoSignificantChange, MoreSeeds: -1, Difference: 1e-6}
+		}, []string{"Not even 100 more seeds"}, "would likely settle it, if"},
+		{"one sample", func(o *datadropout.Outcome) { o.Result.Drop.Count = 1 }, []string{"dropping 1 sample raised"}, "samples"},
+		{"all kept back", func(o *datadropout.Outcome) {
+			o.Result.Effect.Verdict, o.Result.Drop.Amounts, o.Result.Drop.Guarded.Count = datadropout.NothingDropped, nil, 1
+		}, []string{"Nothing dropped: the guards kept back 1 sample,"}, "tune"},
 		{"one seed", func(o *datadropout.Outcome) {
 			o.Result.Arms[datadropout.Full].TestMetric = []float64{0.8}
 			o.Result.Effect = datadropout.PairedEffect([]float64{0.9}, []float64{0.8})
@@ -208,6 +224,105 @@ func TestVerdictInWords(t *testing.T) {
 		}
 		if tt.not != "" && strings.Contains(got, tt.not) {
 			t.Errorf("%s: %q says %q", tt.name, got, tt.not)
+		}
+	}
+}
+
+func TestGuardsInWords(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		guarded datadropout.Guarded
+		seeds   int
+		want    string
+	}{
+		{"nothing", datadropout.Guarded{}, 1, ""},
+		{"signs", datadropout.Guarded{Count: 1, UnstableSign: 1, Classes: []datadropout.GuardedClass{{Class: 1, UnstableSign: 1}}}, 1,
+			"The guards kept back 1 sample that the rule would have dropped: fewer than 80 % of the folds of the score split find them harmful. By class: ring 1."},
+		{"classes", datadropout.Guarded{Count: 5, ClassShare: 5, Classes: []datadropout.GuardedClass{{Class: 0, ClassShare: 2}, {Class: 3, ClassShare: 3}}}, 1,
+			"The guards kept back 5 samples that the rule would have dropped: every class is to keep 50 % of its samples. By class: triangle 3, disc 2."},
+		{"both, over seeds too", datadropout.Guarded{Count: 9, ClassShare: 1, UnstableSign: 8, Classes: []datadropout.GuardedClass{
+			{Class: 0, UnstableSign: 1}, {Class: 1, UnstableSign: 1}, {Class: 2, UnstableSign: 2}, {Class: 3, UnstableSign: 1}, {Class: 4, UnstableSign: 1},
+			{Class: 5, UnstableSign: 1}, {Class: 6, UnstableSign: 1}, {Class: 7, ClassShare: 1}}}, 2,
+			"The guards kept back 9 samples that the rule would have dropped: 8 because fewer than 80 % of the folds of the score split or of the seeds find them harmful, " +
+				"1 because every class is to keep 50 % of its samples. By class: square 2, disc 1, ring 1, triangle 1, cross 1, star 1, others 2."},
+	} {
+		o := outcome(t)
+		o.Result.Drop.Guarded, o.Result.Infl.Seeds = tt.guarded, tt.seeds
+		o.Result.Drop.MinClassShare, o.Result.Drop.MinSignAgreement = 0.5, 0.8
+		if got := Guards(o); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestGapInWords(t *testing.T) {
+	o := outcome(t)
+	o.Result.Gap = datadropout.NewGap(o.Result.Arms, -0.125)
+	// The arm full has 0.80, 0.81 and 0.79 on test, dropped 0.85, 0.86 and 0.84; score doubles the difference, tune has 1.5 times it.
+	want := "+10.00 points on score, +7.50 on tune, +5.00 on test; loss -0.100 (predicted -0.125), -0.075, -0.050. " + overfitting
+	if got := Gap(o); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	rows := gapRows(&o.Result)
+	if r := rows[3]; r.Metric.Change != "+5.00" || r.Metric.Interval != "+5.00 to +5.00" || r.Loss.Change != "-0.050" || rows[0].Predicted != "-0.125" {
+		t.Errorf("rows %+v", rows)
+	}
+	// A result of an older version, without a gap, and without a prediction.
+	o.Result.Gap = nil
+	if got := Gap(o); got != strings.Replace(want, " (predicted -0.125)", "", 1) {
+		t.Errorf("of the arms: %q", got)
+	}
+	o.Result.Arms[datadropout.Dropped] = &datadropout.ArmResult{}
+	if got := Gap(o); got != "" || gapRows(&o.Result) != nil {
+		t.Errorf("nothing dropped: %q", got)
+	}
+}
+
+// The words for the number of amounts appear where there are several.
+func TestCorrectedInWords(t *testing.T) {
+	o := outcome(t)
+	if got := corrected(&o.Result); got != "" {
+		t.Errorf("one amount: %q", got)
+	}
+	p := datadropout.Number(0.02)
+	o.Result.Drop.Amounts[1].PHolm = &p
+	o.Result.Drop.Amounts = append(o.Result.Drop.Amounts, o.Result.Drop.Amounts[1])
+	if got := corrected(&o.Result); !strings.Contains(got, "2 amounts were tried") || !strings.Contains(got, "Holm") || !strings.Contains(got, "On test no correction is needed") {
+		t.Errorf("two amounts: %q", got)
+	}
+	o.Result.Drop.Count = 0
+	if got := corrected(&o.Result); strings.Contains(got, "On test") {
+		t.Errorf("nothing dropped: %q", got)
+	}
+}
+
+func TestConfusionMatrix(t *testing.T) {
+	o := outcome(t)
+	c, err := NewContent(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Class 0 is recognized 3 and 5 times in three seeds, and taken for class 2 3 times and once.
+	rows := c.confusionMatrix()
+	if len(rows) != 8 || rows[0].Cells[0] != (confusionCell{"+0.7", "better3", "disc recognized: 1.0 before, 1.7 after"}) ||
+		rows[0].Cells[2] != (confusionCell{"−0.7", "better3", "disc taken for square: 1.0 before, 0.3 after"}) || rows[1].Cells[1].Words != "" {
+		t.Errorf("rows %+v", rows)
+	}
+	a := o.Result.Arms[datadropout.Dropped]
+	a.TestConfusion[1][1], a.TestConfusion[1][4] = 2, 1
+	if rows := c.confusionMatrix(); rows[1].Cells[1].Class != "worse2" || rows[1].Cells[4].Class != "worse2" {
+		t.Errorf("a class that is recognized less: %+v", rows[1])
+	}
+	a.TestConfusion = a.TestConfusion[:7]
+	if c.confusionMatrix() != nil {
+		t.Error("a matrix of a row too few")
+	}
+	for _, tt := range []struct {
+		d    float64
+		want string
+	}{{0.33, "+0.3"}, {-2, "−2"}, {12.4, "+12"}, {-9.97, "−10"}} {
+		if got := signedCount(tt.d); got != tt.want {
+			t.Errorf("%v: %s, want %s", tt.d, got, tt.want)
 		}
 	}
 }

@@ -135,11 +135,15 @@ type row struct {
 
 // header names the columns. delta is the removal effect: the predicted change of the mean validation loss, in loss
 // units, if the sample is removed; below zero the sample is unfavorable. standard_error is that of what
-// delta lies above the mean of all samples, and p_value the one-sided one of that against zero or more.
+// delta lies above the mean of all samples, p_value the one-sided one of that against zero or more, and sign_agreement the share of
+// folds and seeds that find the sample harmful.
 func header(o *datadropout.Outcome) []string {
 	h := []string{"index", "id", "label", "delta", "predicted", "train_loss"}
 	if o.Estimates.StandardError != nil {
 		h = append(h, "standard_error", "p_value")
+	}
+	if o.Estimates.SignAgreement != nil {
+		h = append(h, "sign_agreement")
 	}
 	if o.Data.Images.Original != nil {
 		h = append(h, "original_label")
@@ -156,6 +160,9 @@ func record(o *datadropout.Outcome, pValues []float64, r row) []string {
 	}
 	if e := o.Estimates; e.StandardError != nil {
 		rec = append(rec, strconv.FormatFloat(e.StandardError[r.order], 'g', -1, 64), strconv.FormatFloat(pValues[r.order], 'g', -1, 64))
+	}
+	if a := o.Estimates.SignAgreement; a != nil {
+		rec = append(rec, strconv.FormatFloat(a[r.order], 'g', 4, 64))
 	}
 	if images.Original != nil {
 		rec = append(rec, strconv.Itoa(images.Original[r.position]))

@@ -125,14 +125,15 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 
 func printRetrained(w io.Writer, r *datadropout.Retrained) {
 	t := tabwriter.NewWriter(w, 0, 4, 3, ' ', 0)
-	fmt.Fprintf(t, "arm\tsamples\ttest %s\ttest loss\n", r.Metric)
+	m := report.MetricOf(r.Metric)
+	fmt.Fprintf(t, "arm\tsamples\ttest %s\ttest loss\n", m.Name)
 	for _, l := range report.RetrainedLines(r) {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", l.Arm, l.Samples, report.Percent(l.Metric, l.MetricSD), report.PlusMinus(l.Loss, l.LossSD))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", l.Arm, l.Samples, m.Value(l.Metric, l.MetricSD), report.PlusMinus(l.Loss, l.LossSD))
 	}
 	t.Flush()
-	fmt.Fprintf(w, "\nreviewed - full:     %s\n", report.Points(r.Effect))
+	fmt.Fprintf(w, "\nreviewed - full:     %s\n", m.Effect(r.Effect))
 	if r.OverDropped != nil {
-		fmt.Fprintf(w, "reviewed - dropped:  %s\n", report.Points(*r.OverDropped))
+		fmt.Fprintf(w, "reviewed - dropped:  %s\n", m.Effect(*r.OverDropped))
 	}
 	fmt.Fprintf(w, "\n%d dropped, %d relabeled. Verdict against all samples: %s.\n", r.Dropped, r.Relabeled, r.Effect.Verdict)
 }

@@ -66,6 +66,8 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.InfluenceSeeds, "influence-seeds", c.InfluenceSeeds, "round-1 models whose scores are averaged; 10 for el2n and grand as published")
 	f.IntVar(&c.ScoreFolds, "score-folds", c.ScoreFolds, "parts of the score split that give scores a standard error; 1: none")
 	f.StringVar(&c.Rule, "rule", c.Rule, "what to drop: "+datadropout.Rules)
+	f.Float64Var(&c.MinClassShare, "min-class-share", c.MinClassShare, "share of its training samples that every class keeps; 0: no bound")
+	f.Float64Var(&c.MinSignAgreement, "min-sign-agreement", c.MinSignAgreement, "share of the score folds, and of the influence seeds, that must find a sample harmful before auto, significant or shrunk drop it; 0: none")
 	f.BoolVar(&c.DoseControls, "dose-controls", c.DoseControls, "also try the controls at every amount that auto tries, for the page: two trainings more an amount")
 	f.IntVar(&c.Seeds, "seeds", c.Seeds, "paired repetitions of every arm")
 	o.addMachineFlags(f)

@@ -46,11 +46,7 @@ func (p *textPrinter) begin(c datadropout.Config, d *datadropout.Data, dir strin
 	for _, note := range d.Images.Notes {
 		fmt.Fprintf(p.stderr, "\nnote: %s", note)
 	}
-	seeds := "seeds"
-	if c.Seeds == 1 {
-		seeds = "seed"
-	}
-	fmt.Fprintf(p.stderr, "\n%s, %d epochs of batches of %d, %d %s, into %s\n", c.Net, c.Recipe.Epochs, c.Recipe.BatchSize, c.Seeds, seeds, dir)
+	fmt.Fprintf(p.stderr, "\n%s, %s of batches of %d, %s, into %s\n", c.Net, report.Counted(c.Recipe.Epochs, "epoch"), c.Recipe.BatchSize, report.Counted(c.Seeds, "seed"), dir)
 }
 
 // stageNames are the stages as people read them.
@@ -104,18 +100,25 @@ func (p *textPrinter) result(o *datadropout.Outcome, dir string) {
 	w := p.stdout
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 4, 3, ' ', 0)
-	fmt.Fprintf(t, "arm\tsamples\ttest %s\ttest loss\n", o.Result.Metric)
+	m := report.MetricOf(o.Result.Metric)
+	fmt.Fprintf(t, "arm\tsamples\ttest %s\ttest loss\n", m.Name)
 	for _, l := range report.ArmLines(o) {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", l.Arm, l.Samples, report.Percent(l.Metric, l.MetricSD), report.PlusMinus(l.Loss, l.LossSD))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", l.Arm, l.Samples, m.Value(l.Metric, l.MetricSD), report.PlusMinus(l.Loss, l.LossSD))
 	}
 	t.Flush()
 	fmt.Fprintln(w)
 	if len(o.Dropped) > 0 {
-		fmt.Fprintf(w, "dropped - full:          %s\n", report.Points(o.Result.Effect))
-		fmt.Fprintf(w, "dropped - random:        %s\n", report.Points(*o.Result.Control.Random))
-		fmt.Fprintf(w, "dropped - highest_loss:  %s\n\n", report.Points(*o.Result.Control.HighestLoss))
+		fmt.Fprintf(w, "dropped - full:          %s\n", m.Effect(o.Result.Effect))
+		fmt.Fprintf(w, "dropped - random:        %s\n", m.Effect(*o.Result.Control.Random))
+		fmt.Fprintf(w, "dropped - highest_loss:  %s\n\n", m.Effect(*o.Result.Control.HighestLoss))
+	}
+	if gap := report.Gap(o); gap != "" {
+		fmt.Fprintf(w, "Gain: %s\n", gap)
 	}
 	fmt.Fprintf(w, "Dropped: %s\n", report.Dropping(o))
+	if guards := report.Guards(o); guards != "" {
+		fmt.Fprintln(w, guards)
+	}
 	fmt.Fprintf(w, "Verdict: %s\n", report.Verdict(o))
 	fmt.Fprintf(w, "Took %s; the page to look at is %s\n", time.Duration(o.Result.Seconds.Total*float64(time.Second)).Round(time.Second/10), filepath.Join(dir, report.PageFile))
 }
