@@ -39,7 +39,8 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 	r.out.Result = Result{
 		Schema: 1, Task: c.Task,
 		Data: DataResult{Name: c.Data, Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
-			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Images.Classes},
+			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Images.Classes,
+			Image: d.Images.InputDims(), Mean: d.Images.Mean, Std: d.Images.Std},
 		Net:        NetResult{Name: c.Net, Parameters: r.network.Size()},
 		Backend:    c.Backend,
 		Metric:     train.CrossEntropy{}.Metric(),

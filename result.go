@@ -45,6 +45,11 @@ type DataResult struct {
 	Test    int    `json:"test"`
 	Hash    string `json:"hash"`
 	Planted int    `json:"planted"`
+	// Image holds height, width and channels of an image, and Mean and Std what a network is fed by: (pixel/255 - mean) / std,
+	// channel by channel.
+	Image []int     `json:"image,omitempty"`
+	Mean  []float32 `json:"mean,omitempty"`
+	Std   []float32 `json:"std,omitempty"`
 	// Classes names the classes, in the order of the figures by class.
 	Classes []string `json:"classes,omitempty"`
 }

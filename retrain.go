@@ -36,7 +36,9 @@ type Retrained struct {
 	// Effect compares the reviewed with the full arm, and OverDropped with the dropped one; nil if the run dropped nothing.
 	Effect      Effect  `json:"effect"`
 	OverDropped *Effect `json:"over_dropped"`
-	Seconds     float64 `json:"seconds"`
+	// Models names the files of the trained models in checkpoints/, before the number of the seed.
+	Models  string  `json:"models"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Retrain carries out round 2 on an amendment at every seed of a finished run, and compares it with the arms of the run's result.
@@ -65,6 +67,7 @@ func Retrain(ctx context.Context, c Config, d *Data, backend compute.Backend, st
 		Arms:       ArmsResult{Full: full, Reviewed: newArmResult()},
 	}
 	arm := Reviewed + "-" + a.digest()
+	result.Models = arm
 	for k := range c.Seeds {
 		piece := Event{Stage: StageRound2, Part: k + 1, Parts: c.Seeds, What: fmt.Sprintf("%s, %d samples, seed %d", Reviewed, len(a.Kept), r.seed(k))}
 		if _, err := r.train(ctx, r.trainer, armKey(arm, k), a.Kept, r.seed(k), piece, &result.Seconds); err != nil {

@@ -24,11 +24,11 @@ func (b *builder) batchNorm(name string) {
 	}
 	dims := []int{b.dims[len(b.dims)-1]}
 	b.params = append(b.params,
-		Param{Name: name + "/scale", Dims: dims, Init: AllOnes},
-		Param{Name: name + "/offset", Dims: dims, Init: AllZeros})
+		Param{Name: name + "/scale", Dims: dims, Image: b.image, Init: AllOnes},
+		Param{Name: name + "/offset", Dims: dims, Image: b.image, Init: AllZeros})
 	b.state = append(b.state,
-		Param{Name: name + "/mean", Dims: dims, Init: AllZeros},
-		Param{Name: name + "/variance", Dims: dims, Init: AllOnes})
+		Param{Name: name + "/mean", Dims: dims, Image: b.image, Init: AllZeros},
+		Param{Name: name + "/variance", Dims: dims, Image: b.image, Init: AllOnes})
 	b.list(name, "batch norm")
 	b.add(func(f *flow, x *Node) *Node {
 		t := Tap{Kind: TapNorm, Weight: f.param, Bias: f.param + 1}

@@ -12,6 +12,7 @@ import (
 type builder struct {
 	input         [3]int
 	dims          []int // of one sample: [height, width, channels], after flatten [features]
+	image         []int // that the features are the values of, between flatten and the first dense layer
 	outputs       int
 	variant       variant
 	params, state []Param
@@ -144,7 +145,8 @@ func (b *builder) dense(name string, features int, weights Initializer, bias boo
 		return
 	}
 	b.depth++
-	b.params = append(b.params, Param{Name: name + "/weights", Dims: []int{b.dims[0], features}, Init: weights})
+	b.params = append(b.params, Param{Name: name + "/weights", Dims: []int{b.dims[0], features}, Image: b.image, Init: weights})
+	b.image = nil
 	if bias {
 		b.params = append(b.params, Param{Name: name + "/bias", Dims: []int{features}, Init: AllZeros})
 	}
@@ -190,6 +192,9 @@ func (b *builder) scale(by float64) {
 func (b *builder) flatten() {
 	if b.err != nil {
 		return
+	}
+	if len(b.dims) > 1 {
+		b.image = b.dims
 	}
 	features := product(b.dims)
 	b.dims = []int{features}

@@ -16,6 +16,10 @@ type Param struct {
 	Name string
 	// Dims are the tensor's dimensions. Convolution kernels are [height, width, in, out], dense ones [in, out].
 	Dims []int
+	// Image holds height, width and channels of the image whose values, in this order, the first axis of the tensor goes over: that of
+	// the first dense layer behind a Flatten, and of the norms between. It is nil elsewhere. Another framework that flattens
+	// in another order permutes by it.
+	Image []int
 	// Init draws the initial values.
 	Init Initializer
 }

@@ -38,6 +38,23 @@ func ReadResult(dir string) (*datadropout.Result, error) {
 	return r, nil
 }
 
+// ReadRetrained reads the retrain.json of a run directory.
+func ReadRetrained(dir string) (*datadropout.Retrained, error) {
+	path := filepath.Join(dir, RetrainFile)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = errors.New("no such file: nothing was retrained on a review")
+	}
+	r := new(datadropout.Retrained)
+	if err == nil {
+		err = json.Unmarshal(raw, r)
+	}
+	if err != nil {
+		return nil, &dataset.InputError{Path: path, Err: err}
+	}
+	return r, nil
+}
+
 // ReadKept reads a keep.txt: the positions that a run kept.
 func ReadKept(path string) ([]int, error) {
 	f, err := os.Open(path)
