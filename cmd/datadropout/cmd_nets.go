@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -234,13 +235,13 @@ func printColumns(stdout io.Writer, rows [][]string, right ...bool) error {
 	widths := make([]int, len(right))
 	for _, row := range rows {
 		for k, cell := range row {
-			widths[k] = max(widths[k], len(cell))
+			widths[k] = max(widths[k], utf8.RuneCountInString(cell))
 		}
 	}
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for k, cell := range row {
-			space := strings.Repeat(" ", widths[k]-len(cell))
+			space := strings.Repeat(" ", widths[k]-utf8.RuneCountInString(cell))
 			if cells[k] = cell + space; right[k] {
 				cells[k] = space + cell
 			}

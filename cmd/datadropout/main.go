@@ -76,7 +76,7 @@ func newRootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &datadropout.UsageError{Err: err} })
-	root.AddCommand(newRunCommand(), newVerifyCommand(), newReportCommand(), newReviewCommand(), newRetrainCommand(), newExportCommand(), newDataCommand(), newNetsCommand(),
+	root.AddCommand(newRunCommand(), newVerifyCommand(), newReportCommand(), newReviewCommand(), newRetrainCommand(), newExportCommand(), newCompareCommand(), newDataCommand(), newNetsCommand(),
 		newRecipesCommand(), newBenchCommand(), newBackendCommand())
 	return root
 }
