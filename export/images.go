@@ -25,6 +25,8 @@ type Set struct {
 	Images *dataset.Images
 	// Folder is where the files lie that Images was read from, by its ids; empty writes the pixels as PNG.
 	Folder string
+	// Classless says that the folders in the ids are no classes: files then go by their last name, and classes get folders of their own.
+	Classless bool
 	// Link makes symbolic links to those files in place of copies.
 	Link bool
 	// Groups are the samples, each group in a folder of its name; an empty name means the folder that the data set had them in, if any: train
@@ -50,7 +52,7 @@ func (s *Set) Entries() ([]Entry, error) {
 		moved    bool
 	}
 	var all []placed
-	nested := s.Folder != "" && isFolder(filepath.Join(s.Folder, "train"))
+	nested := s.ofFolders() && isFolder(filepath.Join(s.Folder, "train"))
 	for _, g := range s.Groups {
 		for _, p := range g.Positions {
 			id := s.Images.ID(p)
@@ -102,6 +104,9 @@ func (s *Set) Entries() ([]Entry, error) {
 	}}), nil
 }
 
+// ofFolders says whether the files lie in a folder for each class already.
+func (s *Set) ofFolders() bool { return s.Folder != "" && !s.Classless }
+
 // split takes an id apart: the folder above that of the class, if any, and the name of the file below the class.
 func (s *Set) split(id string, nested bool) (part, name string) {
 	first, rest, more := strings.Cut(id, "/")
@@ -110,6 +115,8 @@ func (s *Set) split(id string, nested bool) (part, name string) {
 		return first, path.Base(rest) + ".png"
 	case s.Folder == "":
 		return "", path.Base(id) + ".png"
+	case s.Classless:
+		return "", path.Base(id)
 	case nested:
 		_, rest, _ = strings.Cut(rest, "/")
 		return first, rest
@@ -119,7 +126,9 @@ func (s *Set) split(id string, nested bool) (part, name string) {
 
 func (s *Set) entry(position int, name string) (Entry, error) {
 	if s.Folder == "" {
-		return Entry{Path: name, Write: func(w io.Writer) error { return png.Encode(w, s.Images.Image(position)) }}, nil
+		return Entry{Path: name, Write: func(w io.Writer) error {
+			return errors.Join(png.Encode(w, s.Images.Image(position)), s.Images.Err())
+		}}, nil
 	}
 	source := filepath.Join(s.Folder, filepath.FromSlash(s.Images.ID(position)))
 	if s.Link {
@@ -152,7 +161,7 @@ func free(name string, taken map[string]bool) string {
 
 // classFolders returns a name for the folder of each class: its own where there are folders already, else one that every system takes.
 func (s *Set) classFolders() []string {
-	if s.Folder != "" {
+	if s.ofFolders() {
 		return s.Images.Classes
 	}
 	taken := map[string]bool{}

@@ -191,6 +191,11 @@ func TestEntriesOfAFolder(t *testing.T) {
 			}
 		}
 	}
+	loose := *flat
+	loose.Classless, loose.Groups = true, []Group{{"", []int{0, 1, 2}}}
+	if got := written(t, &loose); len(got) != 4 || got["cats/b.jpg"] != "bytes of cats/deep/b.jpg" || got["dogs/a.jpg"] != "bytes of dogs/a.jpg" {
+		t.Errorf("where folders are no classes: %v", got)
+	}
 	flat.Groups, flat.Link = []Group{{"", []int{2}}}, true
 	if got := written(t, flat); got["dogs/a.jpg"] != "bytes of dogs/a.jpg" {
 		t.Errorf("linked: %v", got)

@@ -159,7 +159,8 @@ func (c *Comparison) findDifferences() error {
 	keys := map[string]bool{}
 	for k, r := range c.Runs {
 		s := *r.settings
-		s.DataDir, s.Threads = "", 0 // where the data lie, and how much of the machine was used, change no result
+		// Where the data lie, and how much of the machine was used, change no result.
+		s.DataDir, s.Threads, s.DataMemory, s.Influence.Memory, s.Influence.Disk = "", 0, 0, 0, 0
 		var tree map[string]any
 		raw, err := yaml.Marshal(s)
 		if err == nil {
@@ -242,7 +243,7 @@ func (r *ComparedRun) otherTest(o *ComparedRun) string {
 		return fmt.Sprintf("%d and %d of them", a.Test, b.Test)
 	case r.settings.Seed != o.settings.Seed:
 		return fmt.Sprintf("the split is drawn by the seeds %d and %d", r.settings.Seed, o.settings.Seed)
-	case (a.Name == "shapes" || a.Name == dataset.FolderName) && ([3]int{a.Train, a.Val, a.Tune} != [3]int{b.Train, b.Val, b.Tune}):
+	case (a.Name == "shapes" || !slices.Contains(dataset.Known(), a.Name)) && ([3]int{a.Train, a.Val, a.Tune} != [3]int{b.Train, b.Val, b.Tune}):
 		return "the sizes of the splits differ"
 	}
 	return ""

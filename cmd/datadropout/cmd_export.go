@@ -64,8 +64,8 @@ func newExportCommand() *cobra.Command {
 			"  --torch              the Python lines that use keep.txt with a PyTorch Subset, on stdout\n" +
 			"  --weights FILE       the trained weights of an arm as safetensors, in PyTorch's layout\n" +
 			"  --tensorboard DEST   event files: training curves, the most harmful samples, the distribution of delta\n\n" +
-			"--copy and --symlink read the data again and refuse other data than the run's. Of a folder of images they take the\n" +
-			"files as they are, of other data sets they write PNG. Relabeled samples (--decisions) go to their new class. By\n" +
+			"--copy and --symlink read the data again and refuse other data than the run's. Of a folder or a list of images they\n" +
+			"take the files as they are, of other data sets they write PNG. Relabeled samples (--decisions) go to their new class. By\n" +
 			"--splits, the new folder holds all images that the run had but the dropped ones (all), only what round 2 trained\n" +
 			"on (train), or train, val (score and tune) and test, each with its classes (separate). A folder appears whole or\n" +
 			"not at all, and nothing is overwritten.\n\n" + retrainExitCodes,
@@ -83,7 +83,7 @@ func newExportCommand() *cobra.Command {
 	f.StringVar(&o.scores, "scores", "", "file to write the scores to: .csv, .parquet or .npy")
 	f.BoolVar(&o.float32, "float32", false, "numbers of .npy as float32 in place of float64")
 	f.StringVar(&o.copy, "copy", "", "new folder to copy the kept images to")
-	f.StringVar(&o.link, "symlink", "", "new folder to link the kept images in, for data that are a folder of images")
+	f.StringVar(&o.link, "symlink", "", "new folder to link the kept images in, for data that are files of images")
 	f.StringVar(&o.dropped, "dropped", "", "new folder for the dropped images, beside --copy or --symlink")
 	f.StringVar(&o.splits, "splits", splitsAll, "what --copy and --symlink take: "+strings.Join(splitsNames, ", "))
 	f.StringVar(&o.decisions, "decisions", "", "decisions of a review to apply to --copy and --symlink, such as review.csv of the run")
@@ -115,8 +115,8 @@ func (o *exportOptions) check() error {
 		err = fmt.Errorf("unknown --splits %q; known: %s", o.splits, strings.Join(splitsNames, ", "))
 	case o.arm != "" && !slices.Contains(exportArms, o.arm):
 		err = fmt.Errorf("unknown arm %q; known: %s", o.arm, strings.Join(exportArms, ", "))
-	case (o.arm != "" || o.seedGiven) && o.weights == "":
-		err = errors.New("--arm and --seed are for --weights")
+	case o.arm != "" && o.weights == "":
+		err = errors.New("--arm is for --weights")
 	case o.scores != "" && !slices.Contains(scoreFormats, filepath.Ext(o.scores)):
 		err = fmt.Errorf("--scores %s: the name must end in one of %s", o.scores, strings.Join(scoreFormats, ", "))
 	}

@@ -136,7 +136,7 @@ func exportRefuses(t *testing.T, dir string) {
 		{[]string{"--run", dir, "--copy", "a", "--symlink", "b"}, exitUsage, "choose one"},
 		{[]string{"--run", dir, "--torch", "--dropped", "b"}, exitUsage, "are for --copy"},
 		{[]string{"--run", dir, "--copy", filepath.Join(out, "new"), "--splits", "half"}, exitUsage, "separate"},
-		{[]string{"--run", dir, "--torch", "--arm", "full"}, exitUsage, "are for --weights"},
+		{[]string{"--run", dir, "--torch", "--arm", "full"}, exitUsage, "is for --weights"},
 		{[]string{"--run", dir, "--weights", filepath.Join(out, "w"), "--arm", "best"}, exitUsage, "unknown arm"},
 		{[]string{"--run", dir, "--weights", filepath.Join(out, "w"), "--seed", "7"}, exitUsage, "its seeds are 0 to 1"},
 		{[]string{"--run", dir, "--weights", filepath.Join(out, "w"), "--arm", "reviewed"}, exitInput, "nothing was retrained"},

@@ -22,10 +22,10 @@ import (
 func (o *exportOptions) writeImages(ctx context.Context, stderr io.Writer) error {
 	c := o.config
 	dest := cmp.Or(o.copy, o.link)
-	isFolder := c.Data == dataset.FolderName
+	isFolder, isManifest := c.Data == dataset.FolderName, c.Data == dataset.ManifestName
 	switch {
-	case o.link != "" && !isFolder:
-		return &datadropout.UsageError{Err: fmt.Errorf("--symlink links the files of a folder of images, and %s is none: use --copy, which writes PNG", c.Data)}
+	case o.link != "" && !isFolder && !isManifest:
+		return &datadropout.UsageError{Err: fmt.Errorf("--symlink links files of images, and %s has none: use --copy, which writes PNG", c.Data)}
 	case isFolder:
 		for _, d := range []string{dest, o.dropped} {
 			if d != "" && within(d, c.DataDir) {
@@ -41,6 +41,7 @@ func (o *exportOptions) writeImages(ctx context.Context, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
+	defer data.Close()
 	amendment := datadropout.Amendment{Kept: kept}
 	if o.decisions != "" {
 		decisions, err := report.ReadDecisions(o.decisions)
@@ -58,8 +59,11 @@ func (o *exportOptions) writeImages(ctx context.Context, stderr io.Writer) error
 		return &dataset.InputError{Path: filepath.Join(o.dir, report.KeepFile), Err: err}
 	}
 	set := &export.Set{Images: data.Images, Link: o.link != "", Labels: amendment.Labels, Groups: o.groups(data, amendment.Kept)}
-	if isFolder {
+	switch {
+	case isFolder:
 		set.Folder = c.DataDir
+	case isManifest:
+		set.Folder, set.Classless = filepath.Dir(c.DataDir), true
 	}
 	n, err := writeSet(ctx, dest, set, stderr)
 	if err != nil {
