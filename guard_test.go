@@ -107,7 +107,7 @@ func TestRunIsGuarded(t *testing.T) {
 		if err := c.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		data, err := LoadData(&c)
+		data, err := LoadData(t.Context(), &c)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func TestRunDropsTheMostHarmful(t *testing.T) {
 // The control arms drop as many: random the same number of every class, highest_loss the highest losses of round 1.
 func TestControlArms(t *testing.T) {
 	o := smallRun(t, "count:60")
-	r := &runner{config: o.Config, data: o.Data, out: o}
+	r := &runner{config: o.Config, data: o.Data, out: o, guard: newGuard(o.Config, o.Data, o.Estimates)}
 	kept := map[string][][]int{}
 	if err := r.selectControls(kept); err != nil {
 		t.Fatal(err)
