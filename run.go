@@ -165,6 +165,8 @@ func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, 
 	if err != nil || found && r.trained[key] {
 		return m, err
 	}
+	of := r.trainingOf(by, idx, seed)
+	found = found && r.store.Of(key) == of
 	r.trained[key] = true
 	if !found {
 		piece.Type = "start"
@@ -193,7 +195,7 @@ func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, 
 				return nil, err
 			}
 		}
-		if err := r.store.SaveModel(key, m, seconds); err != nil {
+		if err := r.store.SaveModel(key, of, m, seconds); err != nil {
 			return nil, err
 		}
 	}
@@ -270,6 +272,8 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 	if err != nil {
 		return nil, err
 	}
+	of := r.scoresOf(k)
+	found = found && r.store.Of(key) == of
 	if !found {
 		m, err := r.scoredModel(ctx, k)
 		if err != nil {
@@ -300,7 +304,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 			return nil, fmt.Errorf("influence by %s: %w", r.config.Estimator, err)
 		}
 		seconds = time.Since(began).Seconds()
-		if err := r.store.SaveScores(key, scores, seconds); err != nil {
+		if err := r.store.SaveScores(key, of, scores, seconds); err != nil {
 			return nil, err
 		}
 	}

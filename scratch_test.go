@@ -43,7 +43,7 @@ func TestRunContinuesScoring(t *testing.T) {
 	for _, stop := range []float64{0.3, 0.6, 0.8} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		store, err := OpenDirStore(dir, "one")
+		store, err := OpenDirStore(dir, Identity{Version: "one"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func TestRunContinuesScoring(t *testing.T) {
 			t.Errorf("stopped at %v: %v is kept, want one file", stop, partial())
 		}
 	}
-	store, err := OpenDirStore(dir, "one")
+	store, err := OpenDirStore(dir, Identity{Version: "one"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/google/renameio/v2/maybe"
+	"github.com/datadropout/datadropout/durable"
 )
 
 // Retraining is what is measured of a training: the losses of the score and the test samples, and the test samples'
@@ -84,7 +84,7 @@ func (c *cache) put(key string, r *Retraining) error {
 	if c.dir == "" {
 		return nil
 	}
-	if err := maybe.WriteFile(c.path(key), encodeRetraining(key, r), 0o644); err != nil {
+	if _, err := durable.WriteFile(c.path(key), encodeRetraining(key, r)); err != nil {
 		return fmt.Errorf("keeping a retraining: %w", err)
 	}
 	return nil

@@ -8,10 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 )
 
 // Content is what report.html shows beside the numbers of result.json: the content of page.json. It holds the thumbnails of
@@ -215,12 +214,12 @@ func ReadContent(dir string) (*Content, error) {
 		into any
 	}{{ContentFile, c}, {ResultFile, &c.Result}} {
 		path := filepath.Join(dir, f.name)
-		raw, err := os.ReadFile(path)
+		raw, err := readFile(dir, f.name)
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, &dataset.InputError{Path: path, Err: errors.New("no such file: the run is not finished, or an older version made it")}
 		}
 		if err != nil {
-			return nil, &dataset.InputError{Path: path, Err: err}
+			return nil, err
 		}
 		if err := json.Unmarshal(raw, f.into); err != nil {
 			return nil, &dataset.InputError{Path: path, Err: fmt.Errorf("not a readable file: %w", err)}
@@ -279,5 +278,5 @@ func WritePage(dir string, c *Content) error {
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(filepath.Join(dir, PageFile), page, 0o644)
+	return writeFiles(dir, durable.File{Name: PageFile, Data: page})
 }

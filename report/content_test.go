@@ -14,6 +14,7 @@ import (
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 )
 
 // runDirectory writes the files of the outcome and returns their directory.
@@ -89,6 +90,10 @@ func TestReadContentRefuses(t *testing.T) {
 		{"layers of the histogram", change(func(c *Content) { c.Histogram.Planted = nil }), []string{"histogram"}},
 	} {
 		dir := runDirectory(t, outcome(t))
+		// What is refused beyond a wrong checksum: files that carry none.
+		if err := os.Remove(filepath.Join(dir, durable.SumsFile)); err != nil {
+			t.Fatal(err)
+		}
 		tt.edit(t, dir)
 		_, err := ReadContent(dir)
 		var input *dataset.InputError

@@ -13,9 +13,8 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 )
 
 // ReviewFile holds the decisions of a review, in the run directory.
@@ -211,7 +210,7 @@ func (d *Decisions) Decide(index int, decision Decision) error {
 		next = append(next, Decided{s, decision})
 	}
 	slices.SortFunc(next, func(a, b Decided) int { return cmp.Compare(a.Index, b.Index) })
-	if err := maybe.WriteFile(d.path, formatDecisions(next), 0o644); err != nil {
+	if _, err := durable.WriteFile(d.path, formatDecisions(next)); err != nil {
 		return err
 	}
 	delete(d.made, index)

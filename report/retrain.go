@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +10,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/renameio/v2/maybe"
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 )
 
 // RetrainFile holds the result of a retraining on decisions.
@@ -24,15 +23,15 @@ const RetrainFile = "retrain.json"
 // ReadResult reads the result.json of a finished run.
 func ReadResult(dir string) (*datadropout.Result, error) {
 	path := filepath.Join(dir, ResultFile)
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(dir, ResultFile)
 	if errors.Is(err, os.ErrNotExist) {
-		err = errors.New("no such file: no finished run is there")
-	}
-	r := new(datadropout.Result)
-	if err == nil {
-		err = json.Unmarshal(raw, r)
+		return nil, &dataset.InputError{Path: path, Err: errors.New("no such file: no finished run is there")}
 	}
 	if err != nil {
+		return nil, err
+	}
+	r := new(datadropout.Result)
+	if err := json.Unmarshal(raw, r); err != nil {
 		return nil, &dataset.InputError{Path: path, Err: err}
 	}
 	return r, nil
@@ -41,44 +40,40 @@ func ReadResult(dir string) (*datadropout.Result, error) {
 // ReadRetrained reads the retrain.json of a run directory.
 func ReadRetrained(dir string) (*datadropout.Retrained, error) {
 	path := filepath.Join(dir, RetrainFile)
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(dir, RetrainFile)
 	if errors.Is(err, os.ErrNotExist) {
-		err = errors.New("no such file: nothing was retrained on a review")
-	}
-	r := new(datadropout.Retrained)
-	if err == nil {
-		err = json.Unmarshal(raw, r)
+		return nil, &dataset.InputError{Path: path, Err: errors.New("no such file: nothing was retrained on a review")}
 	}
 	if err != nil {
+		return nil, err
+	}
+	r := new(datadropout.Retrained)
+	if err := json.Unmarshal(raw, r); err != nil {
 		return nil, &dataset.InputError{Path: path, Err: err}
 	}
 	return r, nil
 }
 
-// ReadKept reads a keep.txt: the positions that a run kept.
-func ReadKept(path string) ([]int, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			err = errors.New("no such file")
-		}
-		return nil, &dataset.InputError{Path: path, Err: err}
+// ReadKept reads the keep.txt of a finished run: the positions that it kept.
+func ReadKept(dir string) ([]int, error) {
+	path := filepath.Join(dir, KeepFile)
+	raw, err := readFile(dir, KeepFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &dataset.InputError{Path: path, Err: errors.New("no such file")}
 	}
-	defer f.Close()
+	if err != nil {
+		return nil, err
+	}
 	var kept []int
-	for s := bufio.NewScanner(f); ; {
-		if !s.Scan() {
-			if err := s.Err(); err != nil {
-				return nil, &dataset.InputError{Path: path, Err: err}
-			}
-			return kept, nil
-		}
-		p, err := strconv.Atoi(strings.TrimSpace(s.Text()))
+	for line := range strings.Lines(string(raw)) {
+		text := strings.TrimSpace(line)
+		p, err := strconv.Atoi(text)
 		if err != nil {
-			return nil, &dataset.InputError{Path: path, Err: fmt.Errorf("line %d is %q, want the index of a sample", len(kept)+1, s.Text())}
+			return nil, &dataset.InputError{Path: path, Err: fmt.Errorf("line %d is %q, want the index of a sample", len(kept)+1, text)}
 		}
 		kept = append(kept, p)
 	}
+	return kept, nil
 }
 
 // Revise applies decisions to what a run kept: what is decided to be dropped goes, what is kept or relabeled comes back or stays,
@@ -124,7 +119,7 @@ func WriteRetrained(dir string, r *datadropout.Retrained) error {
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(filepath.Join(dir, RetrainFile), append(raw, '\n'), 0o644)
+	return writeFiles(dir, durable.File{Name: RetrainFile, Data: append(raw, '\n')})
 }
 
 // RetrainedLines returns the arms of a retraining as a table shows them.

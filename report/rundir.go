@@ -10,15 +10,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 
-	"github.com/google/renameio/v2/maybe"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/durable"
 )
 
 // Names of the files in a run directory.
@@ -47,15 +48,42 @@ type Settings struct {
 
 // WriteSettings writes config.yaml.
 func WriteSettings(dir string, c datadropout.Config, d *datadropout.Data) error {
+	return writeSettings(dir, Settings{Config: c, DataHash: d.Hash, LabelsHash: d.LabelsHash(c), Version: datadropout.Version(), Revision: datadropout.Revision()})
+}
+
+func writeSettings(dir string, s Settings) error {
 	var b bytes.Buffer
 	b.WriteString("# The settings of this run as resolved. `datadropout run --config THIS-FILE --out NEW-DIRECTORY` repeats it.\n")
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	err := e.Encode(Settings{Config: c, DataHash: d.Hash, LabelsHash: d.LabelsHash(c), Version: datadropout.Version(), Revision: datadropout.Revision()})
+	if err := e.Encode(s); err != nil {
+		return err
+	}
+	return writeFiles(dir, durable.File{Name: ConfigFile, Data: b.Bytes()})
+}
+
+// RestoreSettings writes the config.yaml of a run directory again, from its state, if it was deleted and there is a state.
+func RestoreSettings(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	is, err := datadropout.StoredIdentity(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	return maybe.WriteFile(filepath.Join(dir, ConfigFile), b.Bytes(), 0o644)
+	raw, err := json.Marshal(is.Settings)
+	if err != nil {
+		return err
+	}
+	// JSON is YAML.
+	s := Settings{Config: datadropout.DefaultConfig(), DataHash: is.Data, LabelsHash: is.Labels, Version: is.Version}
+	if err := yaml.Unmarshal(raw, &s.Config); err != nil {
+		return fmt.Errorf("the settings in the state of %s: %w", dir, err)
+	}
+	return writeSettings(dir, s)
 }
 
 // ReadSettings reads a config.yaml. Settings that the file leaves out have their defaults; a key that is no setting is
@@ -79,8 +107,8 @@ func ReadSettingsOver(path string, defaults datadropout.Config) (*Settings, erro
 	return s, nil
 }
 
-// Write writes every file of a finished run but config.yaml, each under a temporary name first. result.json comes last,
-// so a directory that holds it is complete.
+// Write writes every file of a finished run but config.yaml, each under a temporary name first, and their checksums. result.json
+// comes last, so a directory that holds it is complete.
 func Write(dir string, o *datadropout.Outcome) error {
 	content, err := NewContent(o)
 	if err != nil {
@@ -98,23 +126,15 @@ func Write(dir string, o *datadropout.Outcome) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{
-		{ScoresFile, scoresCSV(o)},
-		{DropFile, dropCSV(o)},
-		{KeepFile, keepTXT(o)},
-		{CurvesFile, curvesCSV(o)},
-		{ContentFile, append(kept, '\n')},
-		{PageFile, page},
-		{ResultFile, append(compactNumbers(result), '\n')},
-	} {
-		if err := maybe.WriteFile(filepath.Join(dir, f.name), f.data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeFiles(dir,
+		durable.File{Name: ScoresFile, Data: scoresCSV(o)},
+		durable.File{Name: DropFile, Data: dropCSV(o)},
+		durable.File{Name: KeepFile, Data: keepTXT(o)},
+		durable.File{Name: CurvesFile, Data: curvesCSV(o)},
+		durable.File{Name: ContentFile, Data: append(kept, '\n')},
+		durable.File{Name: PageFile, Data: page},
+		durable.File{Name: ResultFile, Data: append(compactNumbers(result), '\n')},
+	)
 }
 
 // numbersOnLines is a list of numbers with a line for each, as json.MarshalIndent writes it.

@@ -5,12 +5,10 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"math"
-	"path/filepath"
 	"strconv"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/evidence"
 )
 
@@ -33,19 +31,11 @@ func WriteVerify(dir string, r *evidence.Result) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{
-		{VerifyTableFile, verifyCSV(r)},
-		{VerifyPageFile, page},
-		{VerifyFile, append(result, '\n')},
-	} {
-		if err := maybe.WriteFile(filepath.Join(dir, f.name), f.data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeFiles(dir,
+		durable.File{Name: VerifyTableFile, Data: verifyCSV(r)},
+		durable.File{Name: VerifyPageFile, Data: page},
+		durable.File{Name: VerifyFile, Data: append(result, '\n')},
+	)
 }
 
 // verifyHeader names the columns of verify.csv; a cell is empty where a test has no such figure.

@@ -65,8 +65,8 @@ func TestVerifyFiles(t *testing.T) {
 		golden(t, name, raw)
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 3 {
-		t.Errorf("%d files in the directory, want 3 and no temporary ones (%v)", len(entries), err)
+	if err != nil || len(entries) != 4 {
+		t.Errorf("%d files in the directory, want 3, their checksums and no temporary ones (%v)", len(entries), err)
 	}
 }
 

@@ -1,16 +1,14 @@
 package train
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/net"
 )
 
@@ -56,50 +54,14 @@ const (
 	headerSize   = len(modelMagic) + 4 + 8 + 8
 )
 
-// Save writes the model to a file that [LoadModel] reads. The file appears complete or not at all: it is written under
-// a temporary name in the same folder, synced and renamed.
-func (m *Model) Save(path string) error { return saveFile(path, "model", m.encode) }
+// Save writes the model to a file that [LoadModel] reads, whole or not at all; see [durable.Write].
+func (m *Model) Save(path string) error { return save(path, "model", m.Encode) }
 
-// saveFile writes a file of the kind through a temporary name.
-func saveFile(path, kind string, encode func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
+func save(path, kind string, encode func(io.Writer) error) error {
+	if _, err := durable.Write(path, encode); err != nil {
 		return fmt.Errorf("saving a %s: %w", kind, err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("saving the %s %s: %w", kind, path, err)
-		}
-	}()
-	if err := encode(f); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename in the folder durable where the system can.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	// Some systems cannot sync a folder; the file itself is safe by then.
-	_ = d.Sync()
-	return d.Close()
+	return nil
 }
 
 // LoadModel reads a model that Save wrote. A file that is truncated, too long, of another kind or damaged is an error
@@ -109,28 +71,15 @@ func LoadModel(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading a model: %w", err)
 	}
-	m, err := decodeModel(raw)
+	m, err := DecodeModel(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
 }
 
-func (m *Model) encode(out io.Writer) error { return sealed(out, m.encodeValues) }
-
-// sealed writes what encode writes, and its SHA-256.
-func sealed(out io.Writer, encode func(io.Writer) error) error {
-	sum := sha256.New()
-	w := bufio.NewWriterSize(io.MultiWriter(out, sum), 1<<16)
-	if err := encode(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := out.Write(sum.Sum(nil))
-	return err
-}
+// Encode writes what the file of a model holds.
+func (m *Model) Encode(out io.Writer) error { return durable.Seal(out, m.encodeValues) }
 
 func (m *Model) encodeValues(w io.Writer) error {
 	header := []byte(modelMagic)
@@ -148,7 +97,8 @@ func (m *Model) encodeValues(w io.Writer) error {
 	return nil
 }
 
-func decodeModel(raw []byte) (*Model, error) {
+// DecodeModel reads what [Model.Encode] wrote. Anything else is an error.
+func DecodeModel(raw []byte) (*Model, error) {
 	if len(raw) < len(modelMagic) || string(raw[:len(modelMagic)]) != modelMagic {
 		return nil, fmt.Errorf("not a model file")
 	}
@@ -165,8 +115,7 @@ func decodeModel(raw []byte) (*Model, error) {
 		return nil, fmt.Errorf("damaged model file: the header speaks of %d parameters and %d state values, but %d bytes of values are there",
 			theta, state, len(body))
 	}
-	sum := sha256.Sum256(raw[:len(raw)-sha256.Size])
-	if !bytes.Equal(sum[:], raw[len(raw)-sha256.Size:]) {
+	if _, ok := durable.Unseal(raw); !ok {
 		return nil, fmt.Errorf("damaged model file: the checksum does not match")
 	}
 	m := &Model{Theta: make([]float32, theta), State: make([]float32, state)}

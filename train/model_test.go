@@ -15,7 +15,7 @@ import (
 func encoded(t testing.TB, m *Model) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := m.encode(&b); err != nil {
+	if err := m.Encode(&b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -95,7 +95,7 @@ func FuzzDecodeModel(f *testing.F) {
 		f.Add(good[:n])
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := decodeModel(raw)
+		m, err := DecodeModel(raw)
 		if err == nil && !bytes.Equal(encoded(t, m), raw) {
 			t.Errorf("%d bytes decode to a model that encodes otherwise", len(raw))
 		}

@@ -1,13 +1,14 @@
 package train
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 	"os"
+
+	"github.com/datadropout/datadropout/durable"
 )
 
 // The file: magic, version, the digest of the final model, the number of samples (0 without dynamics) and of models, where
@@ -20,8 +21,8 @@ const (
 	earlyStep     = math.MaxUint64
 )
 
-// Save writes the record to a file that [LoadRecord] reads, complete or not at all, as [Model.Save] does.
-func (r *Record) Save(path string) error { return saveFile(path, "record of a training", r.encode) }
+// Save writes the record to a file that [LoadRecord] reads, whole or not at all, as [Model.Save] does.
+func (r *Record) Save(path string) error { return save(path, "record of a training", r.Encode) }
 
 // LoadRecord reads a record that Save wrote. A file that is truncated, too long, of another kind or damaged is an error
 // that names the file.
@@ -30,15 +31,16 @@ func LoadRecord(path string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the record of a training: %w", err)
 	}
-	r, err := decodeRecord(raw)
+	r, err := DecodeRecord(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
 }
 
-func (r *Record) encode(out io.Writer) error {
-	return sealed(out, func(w io.Writer) error {
+// Encode writes what the file of a record holds.
+func (r *Record) Encode(out io.Writer) error {
+	return durable.Seal(out, func(w io.Writer) error {
 		b := append([]byte(recordMagic), 0, 0, 0, 0)
 		binary.LittleEndian.PutUint32(b[len(recordMagic):], recordVersion)
 		b = append(b, r.End[:]...)
@@ -86,7 +88,8 @@ func (r *Record) encode(out io.Writer) error {
 	})
 }
 
-func decodeRecord(raw []byte) (*Record, error) {
+// DecodeRecord reads what [Record.Encode] wrote. Anything else is an error.
+func DecodeRecord(raw []byte) (*Record, error) {
 	if len(raw) < len(recordMagic) || string(raw[:len(recordMagic)]) != recordMagic {
 		return nil, fmt.Errorf("not a file of a training's record")
 	}
@@ -96,8 +99,8 @@ func decodeRecord(raw []byte) (*Record, error) {
 	if v := binary.LittleEndian.Uint32(raw[len(recordMagic):]); v != recordVersion {
 		return nil, fmt.Errorf("record file of version %d; this program reads version %d", v, recordVersion)
 	}
-	body := raw[:len(raw)-sha256.Size]
-	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], raw[len(body):]) {
+	body, ok := durable.Unseal(raw)
+	if !ok {
 		return nil, fmt.Errorf("damaged record file: the checksum does not match")
 	}
 	f := &fields{rest: body[len(recordMagic)+4:]}

@@ -18,7 +18,7 @@ import (
 func encodedRecord(t testing.TB, r *Record) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := r.encode(&b); err != nil {
+	if err := r.Encode(&b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -128,7 +128,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	f.Add(absurd)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		raw := resealed(body)
-		r, err := decodeRecord(raw)
+		r, err := DecodeRecord(raw)
 		if err == nil && !bytes.Equal(encodedRecord(t, r), raw) {
 			t.Errorf("%d bytes decode to a record that encodes otherwise", len(raw))
 		}

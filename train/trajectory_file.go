@@ -26,9 +26,13 @@ type slots struct {
 	buffer     []byte
 }
 
+// ReplayFiles matches the names of files with the steps of trainings that are repeated. One that is there when nobody is at work
+// was left by a process that was killed where the system does not let go of an open file's name.
+const ReplayFiles = "trajectory-*.tmp"
+
 // newSlots makes a file of n slots in the folder; empty is the system's for temporary files.
 func newSlots(dir string, n int, bytes int64) (*slots, error) {
-	f, err := os.CreateTemp(dir, "trajectory-*.tmp")
+	f, err := os.CreateTemp(dir, ReplayFiles)
 	if err != nil {
 		return nil, fmt.Errorf("a file for the steps of a training: %w", err)
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/google/renameio/v2/maybe"
 	"github.com/spf13/cobra"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -57,7 +57,7 @@ func runCompare(o *compareOptions, dirs []string, stdout, stderr io.Writer) erro
 		if err != nil {
 			return err
 		}
-		if err := maybe.WriteFile(o.html, page, 0o644); err != nil {
+		if _, err := durable.WriteFile(o.html, page); err != nil {
 			return err
 		}
 	}

@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2/maybe"
 	"github.com/spf13/cobra"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/export"
 	"github.com/datadropout/datadropout/report"
 )
@@ -215,7 +215,7 @@ func (o *exportOptions) writeScores(stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := maybe.WriteFile(o.scores, b.Bytes(), 0o644); err != nil {
+	if _, err := durable.WriteFile(o.scores, b.Bytes()); err != nil {
 		return err
 	}
 	fmt.Fprintf(stderr, "%s: %d scores\n", o.scores, len(scores.Delta))
@@ -258,7 +258,7 @@ func (o *exportOptions) writeWeights(run *datadropout.Result, stderr io.Writer) 
 	if err := export.WriteSafetensors(&b, tensors, weightsMetadata(run, arm, seed)); err != nil {
 		return err
 	}
-	if err := maybe.WriteFile(o.weights, b.Bytes(), 0o644); err != nil {
+	if _, err := durable.WriteFile(o.weights, b.Bytes()); err != nil {
 		return err
 	}
 	fmt.Fprintf(stderr, "%s: %s, arm %s, seed %d: %d tensors\n", o.weights, run.Net.Name, arm, seed, len(tensors))

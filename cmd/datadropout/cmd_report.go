@@ -51,6 +51,11 @@ func readRun(dir string) (*report.Content, error) {
 }
 
 func runReport(dir string, stdout io.Writer) error {
+	lock, err := claimRun(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
 	content, err := readRun(dir)
 	if err != nil {
 		return err

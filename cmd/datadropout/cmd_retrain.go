@@ -12,6 +12,7 @@ import (
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -60,6 +61,11 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if o.decisions == "" {
 		o.decisions = filepath.Join(o.dir, report.ReviewFile)
 	}
+	lock, err := claimRun(o.dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
 	run, err := report.ReadResult(o.dir)
 	if err != nil {
 		return err
@@ -68,7 +74,7 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	kept, err := report.ReadKept(filepath.Join(o.dir, report.KeepFile))
+	kept, err := report.ReadKept(o.dir)
 	if err != nil {
 		return err
 	}
@@ -99,25 +105,23 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err != nil {
 		return &dataset.InputError{Path: o.decisions, Err: err}
 	}
-	fingerprint, err := datadropout.Fingerprint(c, data)
+	is, err := datadropout.NewIdentity(c, data)
 	if err != nil {
 		return err
 	}
-	store, err := datadropout.OpenDirStore(o.dir, fingerprint)
+	store, err := datadropout.OpenDirStore(o.dir, is)
 	if err != nil {
-		return err
+		return explain(err, "")
 	}
 	p := newTextPrinter(stdout, stderr, o.quiet)
 	result, err := datadropout.Retrain(ctx, c, data, backend, store, run, amendment, p.event)
 	p.endProgress()
-	if errors.Is(err, context.Canceled) {
-		return &interruptedError{again: "datadropout retrain --run " + o.dir + " --decisions " + o.decisions, err: err}
-	}
+	again := "datadropout retrain --run " + durable.ShellWord(o.dir) + " --decisions " + durable.ShellWord(o.decisions)
 	if err != nil {
-		return err
+		return explain(err, again)
 	}
 	if err := report.WriteRetrained(o.dir, result); err != nil {
-		return err
+		return explain(err, again)
 	}
 	printRetrained(stdout, result)
 	return nil

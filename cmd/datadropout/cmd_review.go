@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -53,6 +54,12 @@ func runReview(ctx context.Context, o *reviewOptions, stdout, stderr io.Writer) 
 	if err := o.checkListen(); err != nil {
 		return err
 	}
+	// Of its own, so that a retraining may go on beside a review; it reads review.csv, which is whole at all times.
+	lock, err := durable.NewLock(o.dir, ".review.lock")
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
 	decisions, err := report.OpenDecisions(o.dir, content)
 	if err != nil {
 		return err

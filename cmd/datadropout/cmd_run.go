@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/report"
 )
@@ -26,6 +27,7 @@ type runOptions struct {
 	force  bool
 	json   bool
 	quiet  bool
+	lock   *durable.Lock // on the run directory, once it is there
 }
 
 func newRunCommand() *cobra.Command {
@@ -44,6 +46,10 @@ func newRunCommand() *cobra.Command {
 			"  datadropout run --config DIR/config.yaml --out NEW-DIR",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer func() { o.lock.Unlock() }()
+			if err := o.claim(); err != nil {
+				return err
+			}
 			if err := o.readConfig(cmd.Flags()); err != nil {
 				return err
 			}
@@ -113,20 +119,17 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 	defer data.Close()
 	store, err := o.openStore(c, data)
 	if err != nil {
-		return err
+		return o.explain(err)
 	}
 	p := newPrinter(o.json, o.quiet, stdout, stderr)
 	p.begin(c, data, o.out)
 	outcome, err := datadropout.Run(ctx, c, data, backend, store, p.event)
 	p.endProgress()
-	if errors.Is(err, context.Canceled) {
-		return &interruptedError{again: "datadropout run --out " + o.out + " --resume", err: err}
-	}
 	if err != nil {
-		return err
+		return o.explain(err)
 	}
 	if err := report.Write(o.out, outcome); err != nil {
-		return err
+		return o.explain(err)
 	}
 	p.result(outcome, o.out)
 	if !outcome.Result.Infl.Solver.Converged {
@@ -135,17 +138,22 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 	return nil
 }
 
-// interruptedError says how to go on with what was interrupted.
-type interruptedError struct {
-	again string
-	err   error
+// claim locks a run directory that is there, and checks the files of one that is continued.
+func (o *runOptions) claim() error {
+	if info, err := os.Stat(o.out); o.out == "" || err != nil || !info.IsDir() {
+		return nil
+	}
+	var err error
+	if o.lock, err = durable.NewLock(o.out, durable.LockFile); err != nil || !o.resume || o.force {
+		return err
+	}
+	return checkRun(o.out)
 }
 
-func (e *interruptedError) Error() string {
-	return "interrupted; continue with: " + e.again
+// explain says how to go on after what stopped a run.
+func (o *runOptions) explain(err error) error {
+	return explain(err, "datadropout run --resume --out "+durable.ShellWord(o.out))
 }
-
-func (e *interruptedError) Unwrap() error { return e.err }
 
 // checkOut settles the run directory's name and refuses one that holds a run, before anything is read or written.
 func (o *runOptions) checkOut() error {
@@ -161,6 +169,10 @@ func (o *runOptions) checkOut() error {
 	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
 		return &datadropout.UsageError{Err: fmt.Errorf("%s is a file, not a run directory", o.out)}
 	}
+	return o.checkFree()
+}
+
+func (o *runOptions) checkFree() error {
 	if datadropout.HoldsRun(o.out) && !o.resume && !o.force {
 		return &datadropout.UsageError{Err: fmt.Errorf("%s already holds a run: continue it with --resume, or start over with --force", o.out)}
 	}
@@ -169,7 +181,19 @@ func (o *runOptions) checkOut() error {
 
 // openStore makes the run directory ready. It is the first thing that writes.
 func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data) (datadropout.Store, error) {
-	fingerprint, err := datadropout.Fingerprint(c, data)
+	if o.lock == nil {
+		if err := os.MkdirAll(o.out, 0o755); err != nil {
+			return nil, &durable.WriteError{Path: o.out, Err: err}
+		}
+		var err error
+		if o.lock, err = durable.NewLock(o.out, durable.LockFile); err != nil {
+			return nil, err
+		}
+		if err := o.checkFree(); err != nil { // another process may have made it since
+			return nil, err
+		}
+	}
+	is, err := datadropout.NewIdentity(c, data)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +202,7 @@ func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data) (da
 			return nil, err
 		}
 	}
-	store, err := datadropout.OpenDirStore(o.out, fingerprint)
+	store, err := datadropout.OpenDirStore(o.out, is)
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func TestRunRefusesADirectoryThatHoldsARun(t *testing.T) {
 	if code, _, stderr := runCommand(t, with(out, "--force")...); code != exitDone {
 		t.Errorf("--force: exit code %d, %s", code, stderr)
 	}
-	if code, _, stderr := runCommand(t, with(out, "--resume", "--epochs", "4")...); code == exitDone || !strings.Contains(stderr, "other settings") {
+	if code, _, stderr := runCommand(t, with(out, "--resume", "--epochs", "4")...); code != exitUsage || !strings.Contains(stderr, ": --epochs was 3 and is 4; continue") {
 		t.Errorf("--resume with other settings: exit code %d, %q", code, stderr)
 	}
 }

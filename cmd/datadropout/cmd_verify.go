@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/evidence"
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/report"
@@ -116,17 +116,23 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 	if err := study.Check(o.study); err != nil {
 		return err
 	}
-	p.begin(c, data, o.out)
-	result, err := study.Run(ctx, o.study)
-	p.endProgress()
-	if errors.Is(err, context.Canceled) {
-		return &interruptedError{again: "the same command with --out " + o.out, err: err}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return &durable.WriteError{Path: o.out, Err: err}
 	}
+	lock, err := durable.NewLock(o.out, durable.LockFile)
 	if err != nil {
 		return err
 	}
+	defer lock.Unlock()
+	p.begin(c, data, o.out)
+	result, err := study.Run(ctx, o.study)
+	p.endProgress()
+	again := "the same command with --out " + durable.ShellWord(o.out)
+	if err != nil {
+		return explain(err, again)
+	}
 	if err := report.WriteVerify(o.out, result); err != nil {
-		return err
+		return explain(err, again)
 	}
 	p.verified(result, o.out)
 	if !result.Trusted() {

@@ -33,7 +33,7 @@ func (o *exportOptions) writeImages(ctx context.Context, stderr io.Writer) error
 			}
 		}
 	}
-	kept, err := report.ReadKept(filepath.Join(o.dir, report.KeepFile))
+	kept, err := report.ReadKept(o.dir)
 	if err != nil {
 		return err
 	}

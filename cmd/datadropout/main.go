@@ -17,6 +17,7 @@ import (
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 )
 
 // Exit codes, as every command's help lists them.
@@ -43,6 +44,7 @@ var errUntrusted = errors.New("the influence solver did not converge: the result
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for the step
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -76,7 +78,8 @@ func newRootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &datadropout.UsageError{Err: err} })
-	root.AddCommand(newRunCommand(), newVerifyCommand(), newReportCommand(), newReviewCommand(), newRetrainCommand(), newExportCommand(), newCompareCommand(), newDataCommand(), newNetsCommand(),
+	root.AddCommand(newRunCommand(), newVerifyCommand(), newReportCommand(), newReviewCommand(), newRetrainCommand(), newCheckCommand(),
+		newExportCommand(), newCompareCommand(), newDataCommand(), newNetsCommand(),
 		newRecipesCommand(), newBenchCommand(), newBackendCommand())
 	return root
 }
@@ -100,17 +103,24 @@ func exitCode(err error) int {
 	var input *dataset.InputError
 	var path *fs.PathError
 	var unreadable *dataset.UnreadableError
+	var unwritable *durable.WriteError
+	var damaged *durable.DamagedError
+	var differs *datadropout.DiffersError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &differs):
+		return exitCodeOf(differs)
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.Is(err, errUntrusted):
 		return exitUntrusted
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &input), errors.As(err, &unreadable):
+	case errors.As(err, &input), errors.As(err, &unreadable), errors.As(err, &damaged):
 		return exitInput
+	case errors.As(err, &unwritable):
+		return exitFailed
 	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
 		return exitInput
 	}

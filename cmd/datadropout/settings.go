@@ -209,6 +209,9 @@ func (s *settings) load(ctx context.Context, c *datadropout.Config, stderr io.Wr
 	if err != nil {
 		return nil, err
 	}
+	if s.resumed {
+		return data, nil // the run directory says all that differs at once
+	}
 	if err := s.check(c, data); err != nil {
 		_ = data.Close()
 		return nil, err
