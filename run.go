@@ -41,6 +41,18 @@ type Outcome struct {
 // Finished trainings are kept in the store, and found there are not repeated: an interrupted run continues to the same
 // result, bit for bit. Cancelling ctx stops between two steps and returns ctx's error.
 func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store Store, observe Observer) (*Outcome, error) {
+	r, err := newRunner(c, d, backend, store, observe)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if err := r.run(ctx); err != nil {
+		return nil, err
+	}
+	return r.out, nil
+}
+
+func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe Observer) (*runner, error) {
 	rule, err := ParseRule(c.Rule)
 	if err != nil {
 		return nil, err
@@ -55,7 +67,6 @@ func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store 
 	if r.trainer, err = newTrainer(backend, d, c.Net, c.Recipe); err != nil {
 		return nil, err
 	}
-	defer r.engine.Close()
 	r.scored = r.trainer
 	if c.InfluenceNet != "" || c.InfluenceRecipe != "" {
 		recipe := c.Recipe
@@ -63,14 +74,18 @@ func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store 
 			recipe = train.Recipes[c.InfluenceRecipe]
 		}
 		if r.scored, err = newTrainer(backend, d, cmp.Or(c.InfluenceNet, c.Net), recipe); err != nil {
+			r.engine.Close()
 			return nil, err
 		}
-		defer r.scored.engine.Close()
 	}
-	if err := r.run(ctx); err != nil {
-		return nil, err
+	return r, nil
+}
+
+func (r *runner) close() {
+	r.engine.Close()
+	if r.scored != r.trainer {
+		r.scored.engine.Close()
 	}
-	return r.out, nil
 }
 
 // trainer trains one network by one recipe, and records of it what the estimator wants if its models are scored.
@@ -117,29 +132,18 @@ func (r *runner) key(arm string, k int) string {
 }
 
 func (r *runner) run(ctx context.Context) error {
-	kept := map[string][][]int{}
-	trainings := r.config.Seeds
-	if r.scored == r.trainer {
-		trainings = max(trainings, r.config.InfluenceSeeds)
-	}
-	for k := range trainings {
-		if k < r.config.Seeds {
-			kept[Full] = append(kept[Full], r.data.Split.Train)
-		}
-		piece := Event{Stage: StageRound1, Part: k + 1, Parts: trainings, What: fmt.Sprintf("all %d samples, seed %d", len(r.data.Split.Train), r.seed(k))}
-		by := r.trainer
-		if r.scored == r.trainer && k < r.config.InfluenceSeeds {
-			by = r.recording()
-		}
-		if _, err := r.train(ctx, by, armKey(Full, k), r.data.Split.Train, r.seed(k), piece, &r.times.Round1); err != nil {
-			return err
-		}
+	if err := r.round1(ctx); err != nil {
+		return err
 	}
 	if err := r.score(ctx); err != nil {
 		return err
 	}
 	if err := r.choose(ctx); err != nil {
 		return err
+	}
+	kept := map[string][][]int{}
+	for range r.config.Seeds {
+		kept[Full] = append(kept[Full], r.data.Split.Train)
 	}
 	if len(r.out.Dropped) > 0 {
 		if err := r.selectControls(kept); err != nil {
@@ -153,6 +157,25 @@ func (r *runner) run(ctx context.Context) error {
 		return err
 	}
 	return r.examine(ctx)
+}
+
+// round1 trains on all samples, at every seed and wherever a model is scored.
+func (r *runner) round1(ctx context.Context) error {
+	trainings := r.config.Seeds
+	if r.scored == r.trainer {
+		trainings = max(trainings, r.config.InfluenceSeeds)
+	}
+	for k := range trainings {
+		piece := Event{Stage: StageRound1, Part: k + 1, Parts: trainings, What: fmt.Sprintf("all %d samples, seed %d", len(r.data.Split.Train), r.seed(k))}
+		by := r.trainer
+		if r.scored == r.trainer && k < r.config.InfluenceSeeds {
+			by = r.recording()
+		}
+		if _, err := r.train(ctx, by, armKey(Full, k), r.data.Split.Train, r.seed(k), piece, &r.times.Round1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *runner) seed(k int) uint64 { return r.config.Seed + uint64(k) }
@@ -171,27 +194,20 @@ func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, 
 	if !found {
 		piece.Type = "start"
 		r.observe.emit(piece)
-		began := time.Now()
-		var record *train.Record
-		var curve []float64
-		m, record, err = by.engine.TrainRecorded(ctx, r.data.Images, idx, by.recipe, seed, by.record, func(p train.Progress) {
+		t, err := by.engine.TrainKept(ctx, r.data.Images, idx, by.recipe, seed, by.record, train.Keep{Scratch: r.store.Scratch(key), Every: r.store.KeepEvery()}, func(p train.Progress) {
 			e := piece
 			e.Type, e.Fraction, e.Loss, e.Rate = "progress", float64(p.Step)/float64(p.Steps), p.Loss, p.SamplesPerSecond
 			r.observe.emit(e)
-			if len(curve) < p.Epoch {
-				curve = append(curve, 0)
-			}
-			curve[len(curve)-1] = p.Loss
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", piece.What, err)
 		}
-		seconds = time.Since(began).Seconds()
-		if err := r.store.SaveCurve(key, curve); err != nil {
+		m, seconds = t.Model, t.Seconds
+		if err := r.store.SaveCurve(key, t.Curve); err != nil {
 			return nil, err
 		}
-		if record != nil {
-			if err := r.store.SaveRecord(key, record); err != nil {
+		if t.Record != nil {
+			if err := r.store.SaveRecord(key, t.Record); err != nil {
 				return nil, err
 			}
 		}

@@ -1,6 +1,8 @@
 package datadropout
 
 import (
+	"time"
+
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/train"
 )
@@ -31,6 +33,8 @@ type Store interface {
 	TempDir() string
 	// Scratch returns where a training, or the estimation of scores, under the key keeps on the way how far it is; nil for nowhere.
 	Scratch(key string) influence.Scratch
+	// KeepEvery is the time after which unfinished work is kept in its scratch again.
+	KeepEvery() time.Duration
 }
 
 // memoryStore is the Store of a run that leaves nothing on disk.
@@ -95,5 +99,8 @@ func (s *memoryStore) TempDir() string { return "" }
 
 // Scratch implements Store. What does not outlast the process needs none.
 func (s *memoryStore) Scratch(string) influence.Scratch { return nil }
+
+// KeepEvery implements Store.
+func (s *memoryStore) KeepEvery() time.Duration { return 0 }
 
 var _ Store = (*memoryStore)(nil)

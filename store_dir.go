@@ -1,6 +1,7 @@
 package datadropout
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/influence"
@@ -21,6 +23,9 @@ import (
 // DirStore is the Store of a run directory: checkpoints/ and state.json. Whoever opens one to write holds the directory's
 // [durable.Lock]. Of a training, a checkpoint that was deleted makes it one that is not finished.
 type DirStore struct {
+	// Every is what KeepEvery returns; 0 means half a minute.
+	Every time.Duration
+
 	dir   string
 	state state
 	// pending holds the checksums of files of trainings that are not finished, by key and name.
@@ -93,6 +98,11 @@ func openDirStore(dir string, is Identity) (*DirStore, []Difference, error) {
 		return nil, nil, err
 	}
 	s.state = *found
+	for key := range s.state.Done { // of a process that was killed just before it did so
+		if err := s.clear(key); err != nil {
+			return nil, nil, err
+		}
+	}
 	return s, is.differences(found.Identity), nil
 }
 
@@ -170,19 +180,29 @@ func (s *DirStore) finished(key string) (finished, bool) {
 	return d, ok
 }
 
-// put writes a file of a key that is not finished.
-func (s *DirStore) put(key, extension string, encode func(io.Writer) error) error {
-	if d, ok := s.state.Done[key]; ok {
-		// Its files are about to be others. A kill must not leave them beside the checksums of these.
-		delete(s.state.Done, key)
-		if err := s.state.save(s.dir); err != nil {
+// undo makes a key one that is not finished, because it is made anew: a kill must not leave new files beside the checksums of old
+// ones.
+func (s *DirStore) undo(key string) error {
+	d, ok := s.state.Done[key]
+	if !ok {
+		return nil
+	}
+	delete(s.state.Done, key)
+	if err := s.state.save(s.dir); err != nil {
+		return err
+	}
+	for name := range d.Files {
+		if err := os.Remove(filepath.Join(s.dir, checkpointDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		for name := range d.Files {
-			if err := os.Remove(filepath.Join(s.dir, checkpointDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
+	}
+	return nil
+}
+
+// put writes a file of a key that is not finished.
+func (s *DirStore) put(key, extension string, encode func(io.Writer) error) error {
+	if err := s.undo(key); err != nil {
+		return err
 	}
 	sum, err := durable.Write(s.path(key, extension), encode)
 	if err != nil {
@@ -202,6 +222,11 @@ func (s *DirStore) finish(key, of string, seconds float64) error {
 	if err := s.state.save(s.dir); err != nil {
 		return err
 	}
+	return s.clear(key)
+}
+
+// clear removes what the scratch of a finished key holds.
+func (s *DirStore) clear(key string) error {
 	parts, err := filepath.Glob(s.path(key, ".*"+partialExtension))
 	for _, part := range parts {
 		err = errors.Join(err, os.Remove(part))
@@ -319,6 +344,12 @@ func (s *DirStore) TempDir() string { return filepath.Join(s.dir, checkpointDir)
 // Scratch implements Store: a file for each name beside that of the scores.
 func (s *DirStore) Scratch(key string) influence.Scratch { return &dirScratch{s, key} }
 
+// KeepEvery implements Store.
+func (s *DirStore) KeepEvery() time.Duration { return cmp.Or(s.Every, DefaultKeepEvery) }
+
+// DefaultKeepEvery is half of the minute that a kill may cost.
+const DefaultKeepEvery = 30 * time.Second
+
 type dirScratch struct {
 	store *DirStore
 	key   string
@@ -337,6 +368,9 @@ func (s *dirScratch) Load(name string) ([]byte, bool, error) {
 
 // Save implements influence.Scratch.
 func (s *dirScratch) Save(name string, blob []byte) error {
+	if err := s.store.undo(s.key); err != nil {
+		return err
+	}
 	_, err := durable.WriteFile(s.path(name), blob)
 	return err
 }

@@ -118,8 +118,13 @@ func (e *DiffersError) Error() string { return e.Words(func(key string) string {
 
 // Words is the message with settings under the names that a user gives them by.
 func (e *DiffersError) Words(name func(key string) string) string {
+	return fmt.Sprintf("%s: the run there is another one: %s; continue it as it was, or start over with --force", e.Dir, Changes(e.Differences, name))
+}
+
+// Changes lists differences in words.
+func Changes(differences []Difference, name func(key string) string) string {
 	var list []string
-	for _, d := range e.Differences {
+	for _, d := range differences {
 		what, was, is := "", shown(d.Was), shown(d.Is)
 		switch d.Setting {
 		case DifferentData:
@@ -133,7 +138,7 @@ func (e *DiffersError) Words(name func(key string) string) string {
 		}
 		list = append(list, fmt.Sprintf("%s was %s and is %s", what, was, is))
 	}
-	return fmt.Sprintf("%s: the run there is another one: %s; continue it as it was, or start over with --force", e.Dir, strings.Join(list, "; "))
+	return strings.Join(list, "; ")
 }
 
 func shown(v string) string {

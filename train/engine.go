@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -122,7 +123,7 @@ func (e *Engine) update(in []*Node, join func(losses *Node) *Node) (out []*Node,
 // samples come from the seed (see [Order]). progress, which may be nil, is called after every step. Cancelling ctx stops
 // between two steps and returns its error. A loss or parameter that is not finite is a *[DivergedError].
 func (e *Engine) Train(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, progress func(Progress)) (*Model, error) {
-	m, _, err := e.train(ctx, src, idx, nil, r, seed, Recording{}, progress)
+	m, _, err := e.TrainRecorded(ctx, src, idx, r, seed, Recording{}, progress)
 	return m, err
 }
 
@@ -131,18 +132,22 @@ func (e *Engine) Train(ctx context.Context, src dataset.Source, idx []int, r Rec
 // a training that is no classification are an error.
 func (e *Engine) TrainRecorded(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, rec Recording,
 	progress func(Progress)) (*Model, *Record, error) {
-	return e.train(ctx, src, idx, nil, r, seed, rec, progress)
+	t, err := e.train(ctx, src, idx, nil, r, seed, rec, Keep{}, progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t.Model, t.Record, nil
 }
 
-func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weights []float32, r Recipe, seed uint64, rec Recording,
-	progress func(Progress)) (*Model, *Record, error) {
+func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weights []float32, r Recipe, seed uint64, rec Recording, keep Keep,
+	progress func(Progress)) (*Trained, error) {
 	if err := r.Validate(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	theta, state := e.net.Init(seed)
 	run, err := e.newRound(src, idx, r, seed)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer run.close()
 	if weights != nil {
@@ -150,38 +155,46 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 	}
 	recorder, err := newRecorder(run, rec, src, idx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	run.load(point{theta: theta, momentum: make([]float32, len(theta)), state: state})
+	var losses epochLoss
+	keeper := newKeeper(keep, run, recorder, rec, idx)
+	first, err := keeper.resume(&losses)
+	if err != nil {
+		return nil, err
+	}
+	if first == 0 {
+		run.load(point{theta: theta, momentum: make([]float32, len(theta)), state: state})
+	}
 	size := run.batch.Size()
 
 	p := Progress{Epochs: r.Epochs, Steps: run.steps}
 	var began time.Time
-	sum, count := 0.0, 0
-	for t := range p.Steps {
+	for t := first; t < p.Steps; t++ {
 		if err := ctx.Err(); err != nil {
-			return nil, nil, err
+			return nil, cmp.Or(keeper.save(t, &losses), err)
+		}
+		if keeper.due(t) {
+			if err := keeper.save(t, &losses); err != nil {
+				return nil, err
+			}
 		}
 		if err := recorder.before(t); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		loss, err := run.advance(t)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		epoch := t*size/len(idx) + 1
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return nil, nil, &DivergedError{Epoch: epoch, Step: t + 1, Loss: loss}
+			return nil, &DivergedError{Epoch: epoch, Step: t + 1, Loss: loss}
 		}
-		if epoch != p.Epoch {
-			sum, count = 0, 0
-		}
-		sum, count = sum+loss, count+1
-		p.Epoch, p.Step, p.Loss = epoch, t+1, sum/float64(count)
-		if t == 0 {
+		p.Epoch, p.Step, p.Loss = epoch, t+1, losses.add(epoch, loss)
+		if t == first {
 			began = time.Now()
 		} else if seconds := time.Since(began).Seconds(); seconds > 0 {
-			p.SamplesPerSecond = float64(t*size) / seconds
+			p.SamplesPerSecond = float64((t-first)*size) / seconds
 		}
 		if progress != nil {
 			progress(p)
@@ -189,17 +202,17 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 	}
 	record, err := recorder.end()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	m := &Model{Theta: theta, State: state}
 	if err := run.read(m); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !m.finite() {
-		return nil, nil, &DivergedError{Epoch: p.Epoch, Step: p.Steps, Loss: math.NaN()}
+		return nil, &DivergedError{Epoch: p.Epoch, Step: p.Steps, Loss: math.NaN()}
 	}
 	if record != nil {
 		record.End = m.Digest()
 	}
-	return m, record, nil
+	return &Trained{Model: m, Record: record, Curve: losses.curve, Seconds: keeper.seconds()}, nil
 }

@@ -25,8 +25,11 @@ func (e *Engine) TrainWeighted(ctx context.Context, src dataset.Source, idx []in
 			return nil, fmt.Errorf("the weight of sample %d is not finite: %v", idx[k], w)
 		}
 	}
-	m, _, err := e.train(ctx, src, idx, weights, r, seed, Recording{}, progress)
-	return m, err
+	t, err := e.train(ctx, src, idx, weights, r, seed, Recording{}, Keep{}, progress)
+	if err != nil {
+		return nil, err
+	}
+	return t.Model, nil
 }
 
 // weightedStepGraph is StepGraph with the weights of the samples, [batch], as one input more, the last one.
