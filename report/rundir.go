@@ -137,6 +137,20 @@ func Write(dir string, o *datadropout.Outcome) error {
 	)
 }
 
+// WriteScores writes scores.csv, which is all that is known once the samples are scored.
+func WriteScores(dir string, o *datadropout.Outcome) error {
+	return writeFiles(dir, durable.File{Name: ScoresFile, Data: scoresCSV(o)})
+}
+
+// WriteSelection writes scores.csv, drop.csv and keep.txt, which is all that is known once it is chosen what to drop.
+func WriteSelection(dir string, o *datadropout.Outcome) error {
+	return writeFiles(dir,
+		durable.File{Name: ScoresFile, Data: scoresCSV(o)},
+		durable.File{Name: DropFile, Data: dropCSV(o)},
+		durable.File{Name: KeepFile, Data: keepTXT(o)},
+	)
+}
+
 // numbersOnLines is a list of numbers with a line for each, as json.MarshalIndent writes it.
 var numbersOnLines = regexp.MustCompile(`\[\s+(?:(?:-?[0-9][-+.eE0-9]*|null),?\s+)+\]`)
 

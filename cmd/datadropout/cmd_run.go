@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gomlx/compute"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -28,6 +30,12 @@ type runOptions struct {
 	json   bool
 	quiet  bool
 	lock   *durable.Lock // on the run directory, once it is there
+	// keepEvery is the time between two saves of what is unfinished.
+	keepEvery time.Duration
+	// stage is what a command that changes settings of a run makes anew by others; empty for one that does not.
+	stage string
+	// again is the command that continues what this one does; empty for run --resume.
+	again string
 }
 
 func newRunCommand() *cobra.Command {
@@ -46,14 +54,7 @@ func newRunCommand() *cobra.Command {
 			"  datadropout run --config DIR/config.yaml --out NEW-DIR",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			defer func() { o.lock.Unlock() }()
-			if err := o.claim(); err != nil {
-				return err
-			}
-			if err := o.readConfig(cmd.Flags()); err != nil {
-				return err
-			}
-			return runRun(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return o.begin(cmd, runRun)
 		},
 	}
 	o.addFlags(cmd.Flags())
@@ -65,23 +66,40 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	c := &o.config
 	o.addDataFlags(f)
 	o.addTrainingFlags(f)
+	o.addScoreFlags(f)
+	o.addSelectFlags(f)
+	f.IntVar(&c.Seeds, "seeds", c.Seeds, "paired repetitions of every arm")
+	o.addMachineFlags(f)
+	f.StringVar(&o.out, "out", "", "run directory to write (default runs/DATA-NET-TIME)")
+	f.BoolVar(&o.resume, "resume", false, "continue the run in the run directory")
+	f.BoolVar(&o.force, "force", false, "start over in a run directory that already holds a run")
+	o.addOutputFlags(f)
+}
+
+// addOutputFlags adds those that every stage has.
+func (o *runOptions) addOutputFlags(f *pflag.FlagSet) {
+	f.DurationVar(&o.keepEvery, "save-every", datadropout.DefaultKeepEvery, "time after which a training that goes on is saved again: what a kill may cost")
+	f.BoolVar(&o.json, "json", false, "print JSON lines with a type on stdout")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on stderr")
+}
+
+// addScoreFlags adds those of the stage that scores, and addSelectFlags those of the one that chooses.
+func (o *runOptions) addScoreFlags(f *pflag.FlagSet) {
+	c := &o.config
 	f.StringVar(&c.Estimator, "estimator", c.Estimator, "influence estimator: "+strings.Join(influence.Names(), ", "))
 	o.addInfluenceFlags(f)
 	f.StringVar(&c.InfluenceNet, "influence-net", c.InfluenceNet, "network that scores are computed with, such as the smooth twin of --net (default: --net)")
 	f.StringVar(&c.InfluenceRecipe, "influence-recipe", c.InfluenceRecipe, "recipe that it is trained by: "+recipeNames+" (default: the run's)")
 	f.IntVar(&c.InfluenceSeeds, "influence-seeds", c.InfluenceSeeds, "round-1 models whose scores are averaged; 10 for el2n and grand as published")
 	f.IntVar(&c.ScoreFolds, "score-folds", c.ScoreFolds, "parts of the score split that give scores a standard error; 1: none")
+}
+
+func (o *runOptions) addSelectFlags(f *pflag.FlagSet) {
+	c := &o.config
 	f.StringVar(&c.Rule, "rule", c.Rule, "what to drop: "+datadropout.Rules)
 	f.Float64Var(&c.MinClassShare, "min-class-share", c.MinClassShare, "share of its training samples that every class keeps; 0: no bound")
 	f.Float64Var(&c.MinSignAgreement, "min-sign-agreement", c.MinSignAgreement, "share of the score folds, and of the influence seeds, that must find a sample harmful before auto, significant or shrunk drop it; 0: none")
 	f.BoolVar(&c.DoseControls, "dose-controls", c.DoseControls, "also try the controls at every amount that auto tries, for the page: two trainings more an amount")
-	f.IntVar(&c.Seeds, "seeds", c.Seeds, "paired repetitions of every arm")
-	o.addMachineFlags(f)
-	f.StringVar(&o.out, "out", "", "run directory to write (default runs/DATA-NET-TIME)")
-	f.BoolVar(&o.resume, "resume", false, "continue the run in the run directory")
-	f.BoolVar(&o.force, "force", false, "start over in a run directory that already holds a run")
-	f.BoolVar(&o.json, "json", false, "print JSON lines with a type on stdout")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on stderr")
 }
 
 // readConfig reads --config, or on --resume the run directory's own config.yaml, under the flags that were given.
@@ -100,6 +118,34 @@ func exists(path string) bool {
 }
 
 func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error {
+	return o.carryOut(ctx, stdout, stderr, func(w work) error {
+		outcome, err := datadropout.Run(ctx, w.config, w.data, w.backend, w.store, w.printer.event)
+		w.printer.endProgress()
+		if err != nil {
+			return err
+		}
+		if err := report.Write(o.out, outcome); err != nil {
+			return err
+		}
+		w.printer.result(outcome, o.out)
+		if !outcome.Result.Infl.Solver.Converged {
+			return errUntrusted
+		}
+		return nil
+	})
+}
+
+// work is what a stage of a run works on.
+type work struct {
+	config  datadropout.Config
+	data    *datadropout.Data
+	backend compute.Backend
+	store   datadropout.Store
+	printer printer
+}
+
+// carryOut makes ready what the settings ask for and carries a stage out on it.
+func (o *runOptions) carryOut(ctx context.Context, stdout, stderr io.Writer, stage func(work) error) error {
 	c := o.config
 	if err := c.Validate(); err != nil {
 		return err
@@ -117,25 +163,25 @@ func runRun(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer data.Close()
-	store, err := o.openStore(c, data)
+	store, err := o.openStore(c, data, stderr)
 	if err != nil {
 		return o.explain(err)
 	}
 	p := newPrinter(o.json, o.quiet, stdout, stderr)
 	p.begin(c, data, o.out)
-	outcome, err := datadropout.Run(ctx, c, data, backend, store, p.event)
-	p.endProgress()
-	if err != nil {
-		return o.explain(err)
+	return o.explain(stage(work{c, data, backend, store, p}))
+}
+
+// begin claims the run directory and reads the settings before it runs a command.
+func (o *runOptions) begin(cmd *cobra.Command, run func(context.Context, *runOptions, io.Writer, io.Writer) error) error {
+	defer func() { o.lock.Unlock() }()
+	if err := o.claim(); err != nil {
+		return err
 	}
-	if err := report.Write(o.out, outcome); err != nil {
-		return o.explain(err)
+	if err := o.readConfig(cmd.Flags()); err != nil {
+		return err
 	}
-	p.result(outcome, o.out)
-	if !outcome.Result.Infl.Solver.Converged {
-		return errUntrusted
-	}
-	return nil
+	return run(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 }
 
 // claim locks a run directory that is there, and checks the files of one that is continued.
@@ -152,7 +198,7 @@ func (o *runOptions) claim() error {
 
 // explain says how to go on after what stopped a run.
 func (o *runOptions) explain(err error) error {
-	return explain(err, "datadropout run --resume --out "+durable.ShellWord(o.out))
+	return explain(err, cmp.Or(o.again, "datadropout run --resume --out "+durable.ShellWord(o.out)))
 }
 
 // checkOut settles the run directory's name and refuses one that holds a run, before anything is read or written.
@@ -180,7 +226,7 @@ func (o *runOptions) checkFree() error {
 }
 
 // openStore makes the run directory ready. It is the first thing that writes.
-func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data) (datadropout.Store, error) {
+func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data, stderr io.Writer) (datadropout.Store, error) {
 	if o.lock == nil {
 		if err := os.MkdirAll(o.out, 0o755); err != nil {
 			return nil, &durable.WriteError{Path: o.out, Err: err}
@@ -203,8 +249,20 @@ func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data) (da
 		}
 	}
 	store, err := datadropout.OpenDirStore(o.out, is)
+	var differs *datadropout.DiffersError
+	if o.stage != "" && errors.As(err, &differs) && exitCodeOf(differs) == exitUsage {
+		// Results of other settings go first: a kill must not leave them beside these.
+		if err := report.RemoveResults(o.out); err != nil {
+			return nil, err
+		}
+		var changed []datadropout.Difference
+		if store, changed, err = datadropout.AmendDirStore(o.out, is); err == nil && !o.quiet {
+			fmt.Fprintf(stderr, "%s: %s and all that follows are made anew\n", datadropout.Changes(changed, settingName), o.stage)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	store.Every = o.keepEvery
 	return store, report.WriteSettings(o.out, c, data)
 }

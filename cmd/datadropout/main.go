@@ -78,8 +78,8 @@ func newRootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &datadropout.UsageError{Err: err} })
-	root.AddCommand(newRunCommand(), newVerifyCommand(), newReportCommand(), newReviewCommand(), newRetrainCommand(), newCheckCommand(),
-		newExportCommand(), newCompareCommand(), newDataCommand(), newNetsCommand(),
+	root.AddCommand(newRunCommand(), newTrainCommand(), newScoreCommand(), newSelectCommand(), newRetrainCommand(), newReportCommand(), newReviewCommand(),
+		newExportCommand(), newCompareCommand(), newCheckCommand(), newVerifyCommand(), newDataCommand(), newNetsCommand(),
 		newRecipesCommand(), newBenchCommand(), newBackendCommand())
 	return root
 }

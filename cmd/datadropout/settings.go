@@ -16,6 +16,7 @@ import (
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/report"
 	"github.com/datadropout/datadropout/train"
@@ -30,6 +31,7 @@ type settings struct {
 	file                string
 	fetch               bool // download data that is missing
 	resumed             bool // file is that of the run that is continued
+	rescored            bool // by another estimator, maybe, with its own defaults
 	// hash is the data hash of the config file, and labels that of labels from a file, or empty.
 	hash, labels string
 }
@@ -166,6 +168,9 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 			return &datadropout.UsageError{Err: fmt.Errorf("%s is the config of a run and sets all that the recipe %s would: leave one of them out, "+
 				"or change single settings by flags", s.file, s.recipe)}
 		}
+	}
+	if e := s.config.Estimator; s.rescored && f.Changed("estimator") && e != base.Estimator {
+		base.Influence = influence.Options{Memory: base.Influence.Memory, Disk: base.Influence.Disk}
 	}
 	s.config = base
 	for _, v := range given {

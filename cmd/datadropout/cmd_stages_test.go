@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/datadropout/datadropout/report"
+)
+
+// times are the values of a result that no two runs share.
+var times = regexp.MustCompile(`(?s)"seconds": (\{.*?\}|[-+.e0-9]+)|"peak_memory_bytes": [0-9]+`)
+
+// sameRun compares two run directories: models, curves and scores in checkpoints, tables and result.json less times, bit for bit.
+func sameRun(t *testing.T, what, got, want string) {
+	t.Helper()
+	a, b := filesOf(t, got), filesOf(t, want)
+	for name, data := range b {
+		switch filepath.Base(name) {
+		case "state.json", report.PageFile, report.ConfigFile, "SHA256SUMS": // hold times, or what does not decide the result
+			continue
+		case report.ResultFile:
+			data, a[name] = times.ReplaceAll(data, nil), times.ReplaceAll(a[name], nil)
+		}
+		if !bytes.Equal(a[name], data) {
+			t.Errorf("%s: %s differs (%d bytes, want %d)", what, name, len(a[name]), len(data))
+		}
+	}
+	for name := range a {
+		if b[name] == nil {
+			t.Errorf("%s: there is a file %s too many", what, name)
+		}
+	}
+}
+
+// The stages one after the other end where an unbroken run does, and train nothing twice. Settings of a later stage may change
+// between: what was made by others is made anew, and results of others go.
+func TestStagesMakeARun(t *testing.T) {
+	whole := finished(t)
+	out := filepath.Join(t.TempDir(), "a run")
+	done := func(code int, args ...string) (stdout, stderr string) {
+		t.Helper()
+		got, stdout, stderr := runCommand(t, args...)
+		if got != code {
+			t.Fatalf("%q: exit code %d, %q", args, got, stderr)
+		}
+		return stdout, stderr
+	}
+	args := with(out, "--evaluate-test")
+	args[0] = "train"
+	stdout, _ := done(exitDone, args...)
+	if !regexp.MustCompile(`(?m)^1 +\d+\.\d\d % +\d\.\d{3} +\d+\.\d\d % +\d\.\d{3} +\S+s\nNext: datadropout score --run '.*/a run'\n\z`).MatchString(stdout) {
+		t.Errorf("train prints\n%s", stdout)
+	}
+	full := filesOf(t, out)
+	if _, err := os.Stat(filepath.Join(out, report.ResultFile)); !os.IsNotExist(err) {
+		t.Error("train leaves a result")
+	}
+	stdout, stderr := done(exitDone, "score", "--run", out, "--estimator", "graddot")
+	if !strings.Contains(stderr, "--estimator was cg and is graddot; ") && !strings.Contains(stderr, "--estimator was cg and is graddot: scores and all that follows are made anew") {
+		t.Errorf("score with another estimator says %q", stderr)
+	}
+	if !strings.Contains(stdout, "graddot: ") || !strings.Contains(stdout, "most harmful") || strings.Count(stderr, "done before") != 2 {
+		t.Errorf("score prints %q, %q", stdout, stderr)
+	}
+	other := readFile(t, filepath.Join(out, report.ScoresFile))
+	// ekfac has a damping of its own: the resolved one of another estimator must not stick.
+	done(exitDone, "score", "--run", out, "--estimator", "ekfac", "--hessian-samples", "160")
+	if config := readFile(t, filepath.Join(out, report.ConfigFile)); !strings.Contains(config, "damping: 0.01\n") {
+		t.Errorf("ekfac scores with\n%s", config)
+	}
+	stdout, _ = done(exitDone, "score", "--run", out, "--estimator", "cg", "--hessian-samples", "160", "--json")
+	var last struct {
+		Type, Estimator string
+		Unfavorable     int
+	}
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Type != "scored" || last.Estimator != "cg" || last.Unfavorable == 0 {
+		t.Errorf("score --json ends with %s (%v)", lines[len(lines)-1], err)
+	}
+	if scores := readFile(t, filepath.Join(out, report.ScoresFile)); scores == other || scores != readFile(t, filepath.Join(whole, report.ScoresFile)) {
+		t.Error("the scores are not those of the unbroken run")
+	}
+	stdout, stderr = done(exitDone, "select", "--run", out, "--rule", "count:20")
+	if !strings.Contains(stdout, "Dropped: 20 of 160") || !strings.Contains(stderr, "--rule was count:16 and is count:20: the choice and all that follows") {
+		t.Errorf("select prints %q, %q", stdout, stderr)
+	}
+	done(exitDone, "run", "--resume", "--out", out, "--quiet")
+	if !strings.Contains(readFile(t, filepath.Join(out, report.ResultFile)), `"count": 20`) {
+		t.Error("the run does not go on with what was selected")
+	}
+	done(exitDone, "select", "--run", out, "--rule", "count:16", "--quiet")
+	if _, err := os.Stat(filepath.Join(out, report.ResultFile)); !os.IsNotExist(err) {
+		t.Error("the result of another rule is still there")
+	}
+	_, stderr = done(exitDone, "run", "--resume", "--out", out)
+	if strings.Count(stderr, "done before") != 3 || !strings.Contains(stderr, "round 2    1/6  dropped, 144 samples, seed 0: 0") {
+		t.Errorf("the last stage of the run says\n%s", stderr)
+	}
+	sameRun(t, "by stages", out, whole)
+	for name, data := range filesOf(t, out) {
+		if strings.Contains(name, "full-") && !bytes.Equal(data, full[name]) {
+			t.Errorf("%s was trained again", name)
+		}
+	}
+	done(exitDone, "check", "--run", out)
+}
+
+func TestStagesRefuse(t *testing.T) {
+	empty := t.TempDir()
+	for _, tt := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"score"}, exitUsage, "--run DIR"},
+		{[]string{"select"}, exitUsage, "--run DIR"},
+		{[]string{"score", "--run", empty}, exitInput, "no run is there"},
+		{[]string{"select", "--run", filepath.Join(empty, "none")}, exitInput, "no run is there"},
+		{[]string{"train", "--out", empty, "--net", "lenet6"}, exitUsage, "lenet5"},
+		{[]string{"score", "--run", empty, "--epochs", "3"}, exitUsage, "--epochs"},
+		{[]string{"check"}, exitUsage, "--run DIR"},
+		{[]string{"check", "--run", empty}, exitInput, "no file with a checksum"},
+	} {
+		code, stdout, stderr := runCommand(t, tt.args...)
+		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.says) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: exit code %d, %q, %q", tt.args, code, stdout, stderr)
+		}
+	}
+	for _, command := range []string{"train", "score", "select"} {
+		if code, stdout, _ := runCommand(t, command, "--help"); code != exitDone || !strings.Contains(stdout, stageExitCodes) || !strings.Contains(stdout, "--save-every") {
+			t.Errorf("%s --help: exit code %d\n%s", command, code, stdout)
+		}
+	}
+}
+
+// Ctrl-C in the middle of a training keeps where it is: the command that is printed goes on from there.
+func TestInterruptedTrainingGoesOn(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	args := with(out, "--json", "--seeds", "1")
+	args[0] = "train"
+	var stderr bytes.Buffer
+	// The first line begins the run and the second the training; then come steps.
+	if code := execute(ctx, args, &cancelAfter{lines: 6, cancel: cancel}, &stderr); code != exitInterrupted || !strings.Contains(stderr.String(), "continue with: datadropout train --resume --out "+out) {
+		t.Fatalf("exit code %d, %q", code, stderr.String())
+	}
+	partial := filepath.Join(out, "checkpoints", "full-0.training.partial")
+	raw, err := os.ReadFile(partial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, out, "checkpoints/full-0.training.partial", flipped("x", raw))
+	if code, _, stderr := runCommand(t, "run", "--resume", "--out", out); code != exitInput || !strings.Contains(stderr, partial+": damaged") || !strings.Contains(stderr, "unfinished work is done again") {
+		t.Errorf("a damaged one: exit code %d, %q", code, stderr)
+	}
+	put(t, out, "checkpoints/full-0.training.partial", raw)
+	code, stdout, _ := runCommand(t, "train", "--resume", "--out", out, "--json")
+	var e struct {
+		Type     string
+		Fraction float64
+	}
+	for line := range strings.Lines(stdout) {
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == "progress" {
+			break
+		}
+	}
+	if code != exitDone || e.Fraction < 4.5/15 {
+		t.Errorf("exit code %d; it went on at %v", code, e.Fraction)
+	}
+	if exists(partial) {
+		t.Error("what was kept of the training is still there")
+	}
+}
