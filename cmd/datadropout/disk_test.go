@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"hash/fnv"
 	"io/fs"
 	"os"
@@ -40,7 +41,7 @@ func put(t *testing.T, dir, name string, data []byte) {
 	}
 }
 
-// flipped returns the data with one bit of one byte changed, whose place the name decides.
+// flipped returns the data with one bit of one byte changed, which the name decides.
 func flipped(name string, data []byte) []byte {
 	h := fnv.New32a()
 	h.Write([]byte(name))
@@ -50,7 +51,7 @@ func flipped(name string, data []byte) []byte {
 }
 
 // One flipped byte in any file of a run directory is noticed by check, by run --resume, by retrain and by report, in one line that
-// names the file and says what to do; and nothing is changed.
+// names the file and says what to do; and nothing is changed. The long form is bench/robust.sh.
 func TestEveryFlippedByteIsNoticed(t *testing.T) {
 	dir := finished(t)
 	put(t, dir, report.ReviewFile, []byte("index,id,label,action,new_label\n"))
@@ -65,8 +66,14 @@ func TestEveryFlippedByteIsNoticed(t *testing.T) {
 		if name == report.ReviewFile { // a person edits it
 			continue
 		}
-		put(t, dir, name, flipped(name, data))
 		path := filepath.Join(dir, name)
+		for k := range longForm(t, "DATADROPOUT_FLIPS", 1) - 1 { // the long form: more of them for the command that checks
+			put(t, dir, name, flipped(name+fmt.Sprint(k), data))
+			if code, stdout, _ := runCommand(t, "check", "--run", dir); code != exitInput || !strings.Contains(stdout, path+": damaged") {
+				t.Errorf("%s, flip %d: check: exit code %d, %q", name, k, code, stdout)
+			}
+		}
+		put(t, dir, name, flipped(name, data))
 		if code, stdout, _ := runCommand(t, "check", "--run", dir); code != exitInput || !strings.Contains(stdout, path+": damaged") || !strings.Contains(stdout, "delete it") {
 			t.Errorf("%s: check: exit code %d, %q", name, code, stdout)
 		}
