@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/fetch"
@@ -85,11 +86,36 @@ func LoadData(ctx context.Context, c *Config) (_ *Data, err error) {
 			return nil, &UsageError{Err: err}
 		}
 	}
+	if err := d.checkClasses(c.Data); err != nil {
+		return nil, err
+	}
 	if err := d.Images.Err(); err != nil {
 		return nil, err
 	}
 	c.Train, c.Score, c.Tune, c.Test = len(split.Train), len(split.Score), len(split.Tune), len(split.Test)
 	return d, nil
+}
+
+// checkClasses refuses a training split of one class, and notes classes that it has no sample of.
+func (d *Data) checkClasses(name string) error {
+	counts := make([]int, len(d.Images.Classes))
+	for _, i := range d.Split.Train {
+		counts[d.Images.Labels[i]]++
+	}
+	var empty []string
+	for k, n := range counts {
+		if n == 0 {
+			empty = append(empty, d.Images.Classes[k])
+		}
+	}
+	switch present := len(counts) - len(empty); {
+	case present == 1 && len(d.Split.Train) > 1:
+		return &dataset.InputError{Path: name, Err: fmt.Errorf("all %d training samples are of one class, %q", len(d.Split.Train), d.Images.Classes[d.Images.Labels[d.Split.Train[0]]])}
+	case len(empty) > 0:
+		note := fmt.Sprintf("%s: %d of %d classes have no training sample, such as %s", name, len(empty), len(counts), empty[0])
+		d.Images.Notes = append(slices.Clip(d.Images.Notes), note)
+	}
+	return nil
 }
 
 // Close removes what the data keep on disk. They can't be read any more.

@@ -1,12 +1,14 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -128,5 +130,53 @@ func TestPixelFileFails(t *testing.T) {
 	_, err = OpenPictures(t.Context(), FolderName, mixedFolder(t), PictureOptions{SkipUnreadable: true, Memory: 1, Scratch: filepath.Join(t.TempDir(), "nowhere")})
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that is missing: %v", err)
+	}
+}
+
+// afterSome is a context that is cancelled when it has been asked some times.
+type afterSome struct {
+	context.Context
+	left atomic.Int64
+}
+
+func (c *afterSome) Err() error {
+	if c.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Reading stops when it is cancelled, wherever it is, and leaves no file behind.
+func TestOpenPicturesCancelled(t *testing.T) {
+	dir := mixedFolder(t)
+	manifest := "path,label\n"
+	for k := range 12 {
+		manifest += fmt.Sprintf("train/%d/%d.png,%d\n", k%3, k, k%3)
+	}
+	file := writeFile(t, dir, "m.csv", []byte(manifest))
+	for name, path := range map[string]string{FolderName: dir, ManifestName: file, ParquetName: filepath.Join(parquetData, "shards")} {
+		scratch := t.TempDir()
+		o := PictureOptions{SkipUnreadable: true, Memory: 1, Scratch: scratch}
+		done := false
+		for left := int64(0); !done && left < 1000; left += 3 {
+			ctx := &afterSome{Context: t.Context()}
+			ctx.left.Store(left)
+			p, err := OpenPictures(ctx, name, path, o)
+			switch {
+			case err == nil:
+				done = true
+				if err := errors.Join(p.Train.Validate(), p.Train.Close()); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			case !errors.Is(err, context.Canceled):
+				t.Fatalf("%s: cancelled after %d: %v", name, left, err)
+			}
+		}
+		if !done {
+			t.Errorf("%s: never read", name)
+		}
+		if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
+			t.Errorf("%s: left behind: %v %v", name, left, err)
+		}
 	}
 }
