@@ -13,6 +13,7 @@ import (
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/influence"
 )
 
@@ -149,8 +150,11 @@ func TestFiles(t *testing.T) {
 		golden(t, name, raw)
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 8 {
-		t.Errorf("%d files in the run directory, want 8 and no temporary ones (%v)", len(entries), err)
+	if err != nil || len(entries) != 9 {
+		t.Errorf("%d files in the run directory, want 8, their checksums and no temporary ones (%v)", len(entries), err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, durable.SumsFile)); err != nil {
+		t.Error(err)
 	}
 }
 
