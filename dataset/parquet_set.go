@@ -6,20 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/parquet-go/parquet-go/format"
 )
-
-// parquetSuffix is how the names of Parquet files end.
-const parquetSuffix = ".parquet"
 
 // parquetShard is a file of a set.
 type parquetShard struct {
@@ -34,6 +27,15 @@ type parquetShard struct {
 type parquetColumns struct {
 	image, path, label, split int
 	classes                   []string // declared names of the numbers in label, or nil
+}
+
+// class returns the number that a label is.
+func (c *parquetColumns) class(label string) (int, error) {
+	k, err := strconv.Atoi(label)
+	if err != nil || k < 0 || k >= len(c.classes) {
+		return 0, fmt.Errorf("label %s is out of range: %d classes", label, len(c.classes))
+	}
+	return k, nil
 }
 
 // listParquet lists the images of a Parquet file, or of the files in a folder, as the library datasets of Hugging Face writes
@@ -70,7 +72,7 @@ func listParquet(ctx context.Context, path string, o PictureOptions) (*collectio
 	var labels []string
 	for _, s := range shards {
 		album.shards, album.first = append(album.shards, s), append(album.first, len(c.pictures))
-		err := s.records(ctx, func(row int64, label, split string) error {
+		err := s.records(ctx, func(row int64, label, split string) (err error) {
 			part, test := s.part, s.test
 			if s.columns.split >= 0 {
 				if test, err = isTest(split); err != nil {
@@ -79,12 +81,10 @@ func listParquet(ctx context.Context, path string, o PictureOptions) (*collectio
 				part = strings.ToLower(strings.TrimSpace(split))
 			}
 			class := 0
-			if s.columns.classes != nil {
-				if class, err = strconv.Atoi(label); err != nil || class < 0 || class >= len(s.columns.classes) {
-					return fmt.Errorf("label %s is out of range: %d classes", label, len(s.columns.classes))
-				}
-			} else {
+			if s.columns.classes == nil {
 				labels = append(labels, label)
+			} else if class, err = s.columns.class(label); err != nil {
+				return err
 			}
 			c.pictures = append(c.pictures, picture{id: part, where: fmt.Sprintf("%s, record %d", s.name, row), class: class, test: test})
 			counts[part]++
@@ -124,9 +124,9 @@ func listParquetPaths(ctx context.Context, path string, shards []parquetShard, o
 		if err == nil {
 			err = s.records(ctx, func(row int64, label, split string) error {
 				if s.columns.classes != nil {
-					k, err := strconv.Atoi(label)
-					if err != nil || k < 0 || k >= len(s.columns.classes) {
-						return fmt.Errorf("label %s is out of range: %d classes", label, len(s.columns.classes))
+					k, err := s.columns.class(label)
+					if err != nil {
+						return err
 					}
 					label = s.columns.classes[k]
 				}
@@ -147,119 +147,6 @@ func listParquetPaths(ctx context.Context, path string, shards []parquetShard, o
 	}
 	list.file = path
 	return list.collection(), nil
-}
-
-// shardName is the name of a file of a part, such as train-00000-of-00002.parquet.
-var shardName = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.parquet$`)
-
-// findShards returns the file, or the Parquet files of the folder in the order of their names: those in it, in the folders of
-// parts in it, or in the folder data, where the library datasets puts them. A name, of the file or the folder that it is in, that begins with
-// train, val, valid, validation or test says which part it is; where none does, all are for training.
-func findShards(path string) ([]parquetShard, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if !info.IsDir() {
-		return []parquetShard{{path: path, name: filepath.Base(path), part: "train"}}, nil
-	}
-	names, err := parquetNames(path)
-	if err != nil {
-		return nil, err
-	}
-	var shards []parquetShard
-	var unnamed string
-	for _, name := range names {
-		s := parquetShard{path: filepath.Join(path, filepath.FromSlash(name)), name: name}
-		if s.part = partOf(name); s.part == "" {
-			unnamed = name
-		}
-		s.test = parts[s.part]
-		shards = append(shards, s)
-	}
-	switch {
-	case len(shards) == 0:
-		return nil, inputErrorf(path, "holds no Parquet files")
-	case unnamed != "" && slices.ContainsFunc(shards, func(s parquetShard) bool { return s.part != "" }):
-		return nil, inputErrorf(path, "%s has a name that says neither train, val nor test, and others do", unnamed)
-	case unnamed != "":
-		for k := range shards {
-			shards[k].part = "train"
-		}
-	}
-	return shards, missingShard(path, names)
-}
-
-// parquetNames lists the Parquet files of a set's folder, with slashes.
-func parquetNames(dir string) ([]string, error) {
-	for _, below := range []string{".", "data"} {
-		var names []string
-		entries, err := os.ReadDir(filepath.Join(dir, below))
-		if below != "." && errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		if err != nil {
-			return nil, fileError(dir, err)
-		}
-		for _, e := range entries {
-			name := filepath.ToSlash(filepath.Join(below, e.Name()))
-			if e.IsDir() && partOf(e.Name()) == e.Name() {
-				part, err := os.ReadDir(filepath.Join(dir, below, e.Name()))
-				if err != nil {
-					return nil, fileError(dir, err)
-				}
-				for _, e := range part {
-					if isParquetName(e) {
-						names = append(names, name+"/"+e.Name())
-					}
-				}
-			}
-			if isParquetName(e) {
-				names = append(names, name)
-			}
-		}
-		if len(names) > 0 {
-			slices.SortFunc(names, compareNatural)
-			return names, nil
-		}
-	}
-	return nil, nil
-}
-
-func isParquetName(e fs.DirEntry) bool {
-	return !e.IsDir() && strings.HasSuffix(e.Name(), parquetSuffix) && !strings.HasPrefix(e.Name(), ".")
-}
-
-// partOf returns the part that a file's name, or that of the folder it is in, begins with.
-func partOf(name string) string {
-	file := filepath.Base(name)
-	if dir := filepath.Base(filepath.Dir(name)); dir != "." && dir != "data" {
-		file = dir
-	}
-	end := strings.IndexFunc(file+".", func(r rune) bool { return !unicode.IsLetter(r) })
-	part := strings.ToLower(file[:end])
-	if _, ok := parts[part]; !ok {
-		return ""
-	}
-	return part
-}
-
-// missingShard reports a file that the names of the others tell of.
-func missingShard(dir string, names []string) error {
-	for _, name := range names {
-		m := shardName.FindStringSubmatch(name)
-		if m == nil {
-			continue
-		}
-		n, _ := strconv.Atoi(m[3])
-		for k := range n {
-			want := fmt.Sprintf("%s-%05d-of-%s%s", m[1], k, m[3], parquetSuffix)
-			if !slices.Contains(names, want) {
-				return inputErrorf(filepath.Join(dir, filepath.FromSlash(want)), "is not there, and %s says that it belongs to the set", filepath.Base(name))
-			}
-		}
-	}
-	return nil
 }
 
 // pick finds the columns that are needed.
@@ -319,36 +206,6 @@ func (p *parquetFile) imageNames(c Columns) []string {
 		return nil
 	}
 	return append(slices.Clone(usualImages), p.features("Image")...)
-}
-
-// RecognizePictures tells which kind of images of a person's own is at the path, for [OpenPictures]: Parquet files by their content or, in
-// a folder, by their names; another folder is one of images, and a text file a manifest if it is named .csv, .tsv or .txt.
-func RecognizePictures(path string) (name string, ok bool) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", false
-	}
-	if info.IsDir() {
-		if names, err := parquetNames(path); err == nil && len(names) > 0 {
-			return ParquetName, true
-		}
-		return FolderName, true
-	}
-	ext := strings.ToLower(filepath.Ext(path))
-	if f, err := os.Open(path); err == nil {
-		defer f.Close()
-		var head [len(parquetMagic)]byte
-		if _, err := io.ReadFull(f, head[:]); err == nil && string(head[:]) == parquetMagic {
-			return ParquetName, true
-		}
-	}
-	switch ext {
-	case parquetSuffix:
-		return ParquetName, true
-	case ".csv", ".tsv", ".txt":
-		return ManifestName, true
-	}
-	return "", false
 }
 
 // records calls visit with the label and the split of every row.

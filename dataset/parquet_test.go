@@ -82,6 +82,12 @@ func TestOpenParquetFile(t *testing.T) {
 		!slices.Equal(p.Train.Pixels(3), parquetPixels(3)) {
 		t.Errorf("images without a struct: %v", err)
 	}
+	// Columns of other names are told by what the file declares of them.
+	p, err = OpenPictures(t.Context(), ParquetName, filepath.Join(parquetData, "features.parquet"), PictureOptions{})
+	if err != nil || !slices.Equal(p.Train.Classes, []string{"none", "some"}) || !slices.Equal(p.Train.Labels, []int{1, 0, 0, 1}) ||
+		!slices.Equal(p.Train.Pixels(2), parquetPixels(2)) {
+		t.Errorf("columns by what is declared: %v", err)
+	}
 }
 
 // copied puts files of testdata/parquet into a new folder under other names.
@@ -195,10 +201,12 @@ func TestOpenParquetRefuses(t *testing.T) {
 		checkInputError(t, err, path, test.want)
 	}
 	for file, want := range map[string]string{
-		"null-label.parquet": "record 2: its label is missing",
-		"list-label.parquet": "no column is named as one of labels is",
-		"delta.parquet":      "row group 0: column label: is encoded as DELTA_BINARY_PACKED",
-		"brotli.parquet":     "is compressed by BROTLI; read are SNAPPY, GZIP and ZSTD",
+		"null-label.parquet":     "record 2: its label is missing",
+		"label-range.parquet":    "record 2: label 3 is out of range: 3 classes",
+		"label-negative.parquet": "record 1: label -1 is out of range: 3 classes",
+		"list-label.parquet":     "no column is named as one of labels is",
+		"delta.parquet":          "row group 0: column label: is encoded as DELTA_BINARY_PACKED",
+		"brotli.parquet":         "is compressed by BROTLI; read are SNAPPY, GZIP and ZSTD",
 	} {
 		path := filepath.Join(parquetData, file)
 		_, err := OpenPictures(t.Context(), ParquetName, path, PictureOptions{})

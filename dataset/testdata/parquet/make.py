@@ -28,3 +28,7 @@ pq.write_table(pa.table({"image":[{"bytes":png(k)} for k in range(4)],"label":[1
 pq.write_table(pa.table({"image":[{"bytes":png(k)} for k in range(4)],"label":[[1],[2],[1],[1]]}),f"{out}/list-label.parquet")
 pq.write_table(pa.table({"image":[{"bytes":png(k)} for k in range(4)],"label":[1,2,1,1]}),f"{out}/delta.parquet",use_dictionary=False,column_encoding={"label":"DELTA_BINARY_PACKED"})
 pq.write_table(pa.table({"image":[{"bytes":png(k)} for k in range(4)],"label":[1,2,1,1]}),f"{out}/brotli.parquet",compression="brotli")
+for name, labels in [("label-range",[0,1,3,1]),("label-negative",[0,-1,1,1])]:
+    pq.write_table(pa.table([[{"bytes":png(k),"path":None} for k in range(4)],labels],schema=schema),f"{out}/{name}.parquet")
+odd={"huggingface":json.dumps({"info":{"features":{"scan":{"_type":"Image"},"id":{"dtype":"int64","_type":"Value"},"finding":{"names":["none","some"],"_type":"ClassLabel"}}}})}
+pq.write_table(pa.table([range(4),[{"bytes":png(k)} for k in range(4)],[1,0,0,1]],schema=pa.schema([("id",pa.int64()),("scan",pa.struct([("bytes",pa.binary())])),("finding",pa.int64())],metadata=odd)),f"{out}/features.parquet")
