@@ -84,7 +84,7 @@ func (c *Content) histogramPlot() template.HTML {
 	}
 	most := float64(slices.Max(h.All))
 	x := scale{low: h.Low, high: h.High, from: side, to: chartWidth - side}
-	g := newChart(height, "Distribution of the removal effects")
+	g := newChart(height, fmt.Sprintf("Distribution of the removal effects: %d of %d below zero, %d dropped", c.Result.Drop.Unfavorable, c.Result.Data.Train, c.Result.Drop.Count))
 	width := (chartWidth - 2*side) / float64(len(h.All))
 	bar := func(class string, k, count int, up bool, room float64, what string) {
 		if count == 0 {

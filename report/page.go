@@ -56,7 +56,8 @@ func (c *Content) Render(review *Review) ([]byte, error) {
 		R                         *datadropout.Result
 		Seeds                     int
 		Lines                     []ArmLine
-		Verdict, Dropping         string
+		Headline, Remarks         string // the verdict: its first sentence, and what limits it
+		Dropping                  string
 		M                         Metric
 		Guards, Corrected         string
 		Gap                       []gapRow
@@ -67,10 +68,11 @@ func (c *Content) Render(review *Review) ([]byte, error) {
 		KeptBack                  bool // it has amounts of which the guards kept something back
 		Review                    *Review
 	}{
-		Content: c, R: &c.Result, Seeds: seedsOf(&c.Result), Lines: armLines(&c.Result), Verdict: verdict(&c.Result), Dropping: dropping(&c.Result),
+		Content: c, R: &c.Result, Seeds: seedsOf(&c.Result), Lines: armLines(&c.Result), Dropping: dropping(&c.Result),
 		M: MetricOf(c.Result.Metric), Guards: guards(&c.Result), Corrected: corrected(&c.Result), Gap: gapRows(&c.Result), Matrix: c.confusionMatrix(), Dots: c.armPlot(armLines(&c.Result)), Dose: c.dosePlot(), Curve: c.curvePlot(), Deltas: c.histogramPlot(),
 		HarmfulCards: c.cards(c.Harmful, review), Helpfuls: c.cards(c.Helpful, review), Review: review,
 	}
+	page.Headline, page.Remarks = headline(verdict(&c.Result))
 	for _, a := range c.Result.Drop.Amounts {
 		page.Controls = page.Controls || a.Random != nil
 		page.KeptBack = page.KeptBack || a.Guarded > 0

@@ -162,7 +162,11 @@ func (c *Content) curvePlot() template.HTML {
 	log := slices.Min(all) > 0 && slices.Max(all)/slices.Min(all) > 5
 	x := scale{low: 1, high: float64(epochs), from: left + 6, to: chartWidth - right - 6}
 	y := newScale(all, height-bottom, top, log)
-	g := newChart(height, "Mean training loss over epochs, of every arm")
+	label := "Mean training loss over epochs"
+	for _, k := range curves {
+		label += fmt.Sprintf("; %s from %s to %s", armName(k.arm), short(k.mean[0]), short(k.mean[len(k.mean)-1]))
+	}
+	g := newChart(height, label)
 	for _, v := range y.ticks(5) {
 		g.line("grid", left, y.at(v), chartWidth-right, y.at(v))
 		g.text("tick", "end", left-6, y.at(v)+4, short(v))

@@ -98,6 +98,15 @@ func verdict(r *datadropout.Result) string {
 	return b.String()
 }
 
+// headline splits a verdict into its first sentence and the others.
+func headline(verdict string) (first, others string) {
+	first, others, more := strings.Cut(verdict, ". ")
+	if more {
+		first += "."
+	}
+	return first, others
+}
+
 // power says what a result that is not significant leaves open: how many more seeds would likely settle it, and what as many as
 // there are would likely have shown.
 func power(e datadropout.Effect, seeds int, m Metric) string {
