@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/train"
 )
@@ -130,8 +130,8 @@ func (c *Config) Validate() error {
 	case c.Task != "classification":
 		return usagef("unknown task %q; known: classification", c.Task)
 	case !c.ofPictures() && !slices.Contains(dataset.Known(), c.Data):
-		return usagef("unknown data set %q; known: %s, and the path of images of your own: a folder that holds a folder of images for each class, a CSV file of "+
-			"paths and labels, or Parquet files", c.Data, strings.Join(dataset.Known(), ", "))
+		return usagef("unknown data set %q%s, and the path of images of your own: a folder that holds a folder of images for each class, a CSV file of "+
+			"paths and labels, or Parquet files", c.Data, nearest.Among(c.Data, dataset.Known()))
 	case c.ofPictures() && c.DataDir == "":
 		return usagef("say where the images are: --data PATH")
 	case !c.ofPictures() && (c.ImageSize != "" || c.SkipUnreadable || c.DataColumns != "" || c.DataMemory != 0):
@@ -145,7 +145,7 @@ func (c *Config) Validate() error {
 	case c.InfluenceNet != "" && net.Check(c.InfluenceNet, true) != nil:
 		return &UsageError{Err: net.Check(c.InfluenceNet, true)}
 	case c.InfluenceRecipe != "" && train.Recipes[c.InfluenceRecipe].Epochs == 0:
-		return usagef("unknown influence recipe %q; known: %s", c.InfluenceRecipe, strings.Join(train.RecipeNames(), ", "))
+		return usagef("unknown influence recipe %q%s", c.InfluenceRecipe, nearest.Among(c.InfluenceRecipe, train.RecipeNames()))
 	case c.Seeds < 1:
 		return usagef("seeds must be at least 1, got %d", c.Seeds)
 	case c.InfluenceSeeds < 1:

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // Kinds of label noise that Config.LabelNoiseKind names.
@@ -41,7 +42,7 @@ func (c *Config) validateLabelNoise() error {
 	byRate := c.LabelNoise > 0 || c.LabelNoise == UnsetLabelNoise && c.Data == proceduralSet && !c.labelsFromFile()
 	switch {
 	case c.LabelNoiseKind != "" && !slices.Contains(LabelNoiseKinds, c.LabelNoiseKind):
-		return usagef("unknown kind of label noise %q; known: %s", c.LabelNoiseKind, strings.Join(LabelNoiseKinds, ", "))
+		return usagef("unknown kind of label noise %q%s", c.LabelNoiseKind, nearest.Among(c.LabelNoiseKind, LabelNoiseKinds))
 	case c.LabelNoiseMatrix != "" && c.NoisyLabels != "":
 		return usagef("a label noise matrix and a file of noisy labels exclude each other")
 	case c.labelsFromFile() && c.LabelNoise > 0:

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // Rule decides which training samples to drop, given their removal effects.
@@ -63,7 +65,7 @@ func ParseRule(s string) (Rule, error) {
 		f, err := share("fraction")
 		return Fraction(f), err
 	}
-	return nil, usagef("unknown rule %q; known: %s", s, Rules)
+	return nil, usagef("unknown rule %q%s", s, nearest.Among(s, strings.Split(Rules, ", ")))
 }
 
 // mostHarmful proposes the n samples of the most negative removal effects, at most all but one.

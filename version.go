@@ -2,8 +2,8 @@ package datadropout
 
 import "runtime/debug"
 
-// Release is the version of the program.
-const Release = "0.1.0-dev"
+// Release is the version of the program; a release build sets it with -ldflags "-X github.com/datadropout/datadropout.Release=1.2.3".
+var Release = "0.1.0-dev"
 
 // Version returns the release and, where the build recorded it, the git revision.
 func Version() string {

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/tangent"
 	"github.com/datadropout/datadropout/train"
@@ -68,7 +68,7 @@ func operations(n *net.Network, phase string) float64 {
 // Run measures one setting on a backend with synthetic data.
 func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement, error) {
 	if !slices.Contains(Phases, s.Phase) {
-		return nil, fmt.Errorf("unknown phase %q; known: %s", s.Phase, strings.Join(Phases, ", "))
+		return nil, fmt.Errorf("unknown phase %q%s", s.Phase, nearest.Among(s.Phase, Phases))
 	}
 	if s.Batch < 1 {
 		return nil, fmt.Errorf("the batch must hold at least 1 sample, got %d", s.Batch)

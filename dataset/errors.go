@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
+
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // InputError reports a file or directory that is missing, unreadable or damaged. Its message begins with the path; Err
@@ -37,7 +38,7 @@ func fileError(path string, err error) error {
 type UnknownSetError struct{ Name string }
 
 func (e *UnknownSetError) Error() string {
-	return fmt.Sprintf("unknown data set %q; known: %s", e.Name, strings.Join(Known(), ", "))
+	return fmt.Sprintf("unknown data set %q%s", e.Name, nearest.Among(e.Name, Known()))
 }
 
 // TooFewError reports a draw that asks for more samples than there are.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // The tests of a study.
@@ -105,12 +106,12 @@ func (o Options) WithDefaults(planted bool) Options {
 func (o Options) Validate() error {
 	for _, name := range o.Estimators {
 		if !slices.Contains(influence.Names(), name) {
-			return usagef("unknown estimator %q; known: %s", name, strings.Join(influence.Names(), ", "))
+			return usagef("unknown estimator %q%s", name, nearest.Among(name, influence.Names()))
 		}
 	}
 	for _, name := range o.Tests {
 		if !slices.Contains(Tests, name) {
-			return usagef("unknown test %q; known: %s", name, strings.Join(Tests, ", "))
+			return usagef("unknown test %q%s", name, nearest.Among(name, Tests))
 		}
 	}
 	for _, f := range o.Fractions {
@@ -127,7 +128,7 @@ func (o Options) Validate() error {
 		}
 	}
 	if o.Removal != "" && o.Removal != ByWeight && o.Removal != ByLeavingOut {
-		return usagef("unknown way to remove samples %q; known: %s, %s", o.Removal, ByWeight, ByLeavingOut)
+		return usagef("unknown way to remove samples %q%s", o.Removal, nearest.Among(o.Removal, []string{ByWeight, ByLeavingOut}))
 	}
 	if o.Subsets != 0 && o.Subsets < 3 {
 		return usagef("a correlation needs at least 3 subsets, got %d", o.Subsets)

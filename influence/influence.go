@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/compute"
 
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/train"
 )
@@ -198,13 +198,13 @@ func (o Options) validate() error {
 	case !finite(o.Damping):
 		return fmt.Errorf("the damping must be a finite number, got %v", o.Damping)
 	case o.Curvature != "" && o.Curvature != GaussNewton && o.Curvature != Hessian:
-		return fmt.Errorf("unknown curvature %q; known: %s, %s", o.Curvature, GaussNewton, Hessian)
+		return fmt.Errorf("unknown curvature %q%s", o.Curvature, nearest.Among(o.Curvature, []string{GaussNewton, Hessian}))
 	case o.MaxIterations < 0:
 		return fmt.Errorf("the most iterations must not be negative, got %d", o.MaxIterations)
 	case !finite(o.Tolerance) || o.Tolerance < 0 || o.Tolerance >= 1:
 		return fmt.Errorf("the tolerance must lie in [0, 1), got %v", o.Tolerance)
 	case o.Preconditioner != "" && !slices.Contains(preconditioners, o.Preconditioner):
-		return fmt.Errorf("unknown preconditioner %q; known: %s", o.Preconditioner, strings.Join(preconditioners, ", "))
+		return fmt.Errorf("unknown preconditioner %q%s", o.Preconditioner, nearest.Among(o.Preconditioner, preconditioners))
 	case !finite(o.Scale) || o.Scale < 0:
 		return fmt.Errorf("the scale must be a finite number above 0, got %v", o.Scale)
 	case o.Depth < 0:
@@ -298,7 +298,7 @@ func Names() []string {
 func New(name string, o Options) (Estimator, error) {
 	construct, ok := estimators[name]
 	if !ok {
-		return nil, fmt.Errorf("unknown estimator %q; known: %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("unknown estimator %q%s", name, nearest.Among(name, Names()))
 	}
 	if err := o.validate(); err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
+
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // variant is how the networks of the zoo differ that share a name: parameters and layers are the same.
@@ -71,11 +73,7 @@ func parse(name string) (base string, v variant, err error) {
 		base, v = short, variant{"gelu", true}
 	}
 	if _, ok := lookup(base); !ok {
-		known := Names()
-		if near := nearest(base, known); near != "" {
-			return "", v, fmt.Errorf("unknown network %q, did you mean %s? Known: %s", base, near, strings.Join(known, ", "))
-		}
-		return "", v, fmt.Errorf("unknown network %q; known: %s", base, strings.Join(known, ", "))
+		return "", v, fmt.Errorf("unknown network %q%s", base, nearest.Among(base, Names()))
 	}
 	for _, part := range parts[1:] {
 		mean, isPooling := poolings[part]
@@ -85,8 +83,7 @@ func parse(name string) (base string, v variant, err error) {
 		case activations[part] != nil:
 			v.activation = part
 		default:
-			return "", v, fmt.Errorf("network %s: unknown activation function or pooling %q; known: %s, %s",
-				base, part, strings.Join(Activations(), ", "), strings.Join(Poolings(), ", "))
+			return "", v, fmt.Errorf("network %s: unknown activation function or pooling %q%s", base, part, nearest.Among(part, append(Activations(), Poolings()...)))
 		}
 	}
 	return base, v, nil

@@ -44,6 +44,8 @@ type Settings struct {
 	LabelsHash string `yaml:"labels_hash,omitempty"`
 	Version    string `yaml:"version"`
 	Revision   string `yaml:"revision,omitempty"`
+	// Flags holds flags of a command by their names, such as out or estimators. A run writes none; a file of a person's own may.
+	Flags map[string]any `yaml:"flags,omitempty"`
 }
 
 // WriteSettings writes config.yaml.

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // Recipe is how a round trains. Both rounds and all arms of a comparison share one.
@@ -65,7 +65,7 @@ func (r Recipe) Validate() error {
 		return fmt.Errorf("the step factor must lie in (0, 1], got %v", r.StepFactor)
 	}
 	if !slices.Contains(Schedules, r.Schedule) && r.Schedule != "" {
-		return fmt.Errorf("unknown schedule %q; known: %s", r.Schedule, strings.Join(Schedules, ", "))
+		return fmt.Errorf("unknown schedule %q%s", r.Schedule, nearest.Among(r.Schedule, Schedules))
 	}
 	if err := r.validateMilestones(); err != nil {
 		return err

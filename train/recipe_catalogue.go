@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 //go:embed recipes/*.yaml
@@ -68,7 +70,7 @@ func FindRecipe(name string) (*NamedRecipe, error) {
 			return &Catalogue[k], nil
 		}
 	}
-	return nil, fmt.Errorf("unknown recipe %q; known: %s", name, strings.Join(RecipeNames(), ", "))
+	return nil, fmt.Errorf("unknown recipe %q%s", name, nearest.Among(name, RecipeNames()))
 }
 
 // readCatalogue reads the embedded files. They are part of the program, so one that is broken panics.

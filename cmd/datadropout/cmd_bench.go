@@ -16,6 +16,7 @@ import (
 	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/bench"
 	"github.com/datadropout/datadropout/cpu"
+	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/net"
 )
 
@@ -73,7 +74,7 @@ func runBench(ctx context.Context, o *benchOptions, stdout io.Writer) error {
 	}
 	for _, phase := range o.phases {
 		if !slices.Contains(bench.Phases, phase) {
-			return &datadropout.UsageError{Err: fmt.Errorf("unknown phase %q; known: %s", phase, strings.Join(bench.Phases, ", "))}
+			return &datadropout.UsageError{Err: fmt.Errorf("unknown phase %q%s", phase, nearest.Among(phase, bench.Phases))}
 		}
 	}
 	if o.batch < 1 || o.threads < 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/export"
+	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -112,9 +113,9 @@ func (o *exportOptions) check() error {
 	case o.dropped != "" && !images, o.decisions != "" && !images, o.splits != splitsAll && !images:
 		err = errors.New("--dropped, --decisions and --splits are for --copy and --symlink")
 	case !slices.Contains(splitsNames, o.splits):
-		err = fmt.Errorf("unknown --splits %q; known: %s", o.splits, strings.Join(splitsNames, ", "))
+		err = fmt.Errorf("unknown --splits %q%s", o.splits, nearest.Among(o.splits, splitsNames))
 	case o.arm != "" && !slices.Contains(exportArms, o.arm):
-		err = fmt.Errorf("unknown arm %q; known: %s", o.arm, strings.Join(exportArms, ", "))
+		err = fmt.Errorf("unknown arm %q%s", o.arm, nearest.Among(o.arm, exportArms))
 	case o.arm != "" && o.weights == "":
 		err = errors.New("--arm is for --weights")
 	case o.scores != "" && !slices.Contains(scoreFormats, filepath.Ext(o.scores)):

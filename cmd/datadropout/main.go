@@ -14,10 +14,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/durable"
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // Exit codes, as every command's help lists them.
@@ -56,6 +58,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	warnOfVariables(root, os.Environ(), stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
 		fmt.Fprintln(stderr, "datadropout: "+oneLine(err))
@@ -76,19 +79,44 @@ func newRootCommand() *cobra.Command {
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &datadropout.UsageError{Err: err} })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRunCommand(), newTrainCommand(), newScoreCommand(), newSelectCommand(), newRetrainCommand(), newReportCommand(), newReviewCommand(),
 		newExportCommand(), newCompareCommand(), newCheckCommand(), newVerifyCommand(), newDataCommand(), newNetsCommand(),
-		newRecipesCommand(), newBenchCommand(), newBackendCommand())
+		newRecipesCommand(), newBenchCommand(), newBackendCommand(), newVersionCommand())
+	addCompletion(root)
+	addTopics(root)
+	readEnvironment(root)
 	return root
+}
+
+// flagError is what is wrong with the flags of a command line, with the nearest flag where one is unknown.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
+		var known []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+		if near := nearest.Name(unknown.GetSpecifiedName(), known); near != "" {
+			err = fmt.Errorf("%w, did you mean --%s?", err, near)
+		}
+	}
+	return &datadropout.UsageError{Err: err}
 }
 
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return &datadropout.UsageError{Err: fmt.Errorf("unknown command %q; see datadropout --help", args[0])}
+	var known []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			known = append(known, c.Name())
+		}
+	}
+	hint := ""
+	if near := nearest.Name(args[0], known); near != "" {
+		hint = ", did you mean " + near + "?"
+	}
+	return &datadropout.UsageError{Err: fmt.Errorf("unknown command %q%s; see %s --help", args[0], hint, cmd.CommandPath())}
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {

@@ -141,8 +141,12 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 	if s.file == "" && s.recipe == "" {
 		return nil
 	}
+	if s.recipe == "" {
+		s.recipe = recipeOfFile(s.file)
+	}
 	type value struct{ name, text string }
 	var given []value
+	fromFile := map[string]any{}
 	f.Visit(func(flag *pflag.Flag) { given = append(given, value{flag.Name, flag.Value.String()}) })
 	base, err := s.recipeOver(datadropout.DefaultConfig())
 	if err != nil {
@@ -156,7 +160,7 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 		if err != nil {
 			return &datadropout.UsageError{Err: err}
 		}
-		base, s.hash, s.labels = found.Config, found.DataHash, found.LabelsHash
+		base, s.hash, s.labels, fromFile = found.Config, found.DataHash, found.LabelsHash, found.Flags
 		switch {
 		case s.recipe == "" || s.hash == "":
 		case s.resumed:
@@ -173,6 +177,12 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 		base.Influence = influence.Options{Memory: base.Influence.Memory, Disk: base.Influence.Disk}
 	}
 	s.config = base
+	isGiven := func(name string) bool {
+		return slices.ContainsFunc(given, func(v value) bool { return v.name == name })
+	}
+	if err := setFromFile(f, s.file, fromFile, isGiven); err != nil {
+		return err
+	}
 	for _, v := range given {
 		if f.Lookup(v.name).Value.Type() == "stringSlice" || f.Lookup(v.name).Value.Type() == "float64Slice" {
 			continue // no setting of the file, and a list would not be read back as it is printed
