@@ -33,13 +33,13 @@ func (b *builder) stochastic(survival float64, shortcut, branch func(b *builder)
 		gate = len(b.gates)
 		b.gates = append(b.gates, survival)
 	}
-	dims, depth := b.dims, b.depth
+	dims, depth, reach, grid := b.dims, b.depth, b.reach, b.grid
 	inner := b.part(branch)
 	if b.err != nil {
 		return
 	}
-	ends, deep := b.dims, b.depth
-	b.dims, b.depth = dims, depth
+	ends, deep, far := b.dims, b.depth, b.reach
+	b.dims, b.depth, b.reach, b.grid = dims, depth, reach, grid
 	var short []layer
 	if shortcut != nil {
 		if short = b.part(shortcut); b.err != nil {
@@ -50,7 +50,7 @@ func (b *builder) stochastic(survival float64, shortcut, branch func(b *builder)
 		b.err = fmt.Errorf("the branch of a residual block ends with %v values and its shortcut with %v", ends, b.dims)
 		return
 	}
-	b.depth = max(b.depth, deep)
+	b.depth, b.reach = max(b.depth, deep), max(b.reach, far)
 	b.add(func(f *flow, x *Node) *Node {
 		state := f.state
 		y := run(inner, f, x)

@@ -28,12 +28,19 @@ var small = map[string]func(b *builder){
 	"projections and bottlenecks":       imagenetResNet(2, []int{2, 1}, true),
 }
 
-// evaluated are networks that are cheap to run, for images of 16x12x2 and 5 outputs.
+// evaluated are networks that are cheap to run, for inputs of 16x12x2 and 5 outputs, or those of a denoiser.
 func evaluated(t *testing.T) []*Network {
 	t.Helper()
 	var networks []*Network
 	for _, name := range Names() {
-		n, err := New(name, [3]int{16, 12, 2}, 5) // a denoiser makes five channels
+		outputs := 5
+		switch {
+		case TakesNoiseMap(name):
+			outputs = 1
+		case IsDenoiser(name):
+			outputs = 2
+		}
+		n, err := New(name, [3]int{16, 12, 2}, outputs)
 		if err != nil || len(n.Layers) > 60 || n.Size() > 3e6 {
 			continue
 		}

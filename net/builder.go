@@ -19,6 +19,10 @@ type builder struct {
 	gates         []float64 // survival probabilities
 	layers        []layer
 	flops         flops
+	reach         int // see Network; unbounded says that there is none
+	unbounded     bool
+	grid          int // pixels of the input from one pixel of the layer to the next, and the largest so far
+	coarsest      int
 	depth         int // convolutions and dense layers on the longest path so far
 	listed        []Layer
 	listedParams  int // entries of params that listed counts, and listedFLOPs of flops.forward
@@ -33,6 +37,20 @@ func (b *builder) list(name, kind string) {
 		Parameters: size(b.params[b.listedParams:]), MultiplyAdds: (b.flops.forward - b.listedFLOPs) / 2,
 	})
 	b.listedParams, b.listedFLOPs = len(b.params), b.flops.forward
+}
+
+// reached is Network.Reach.
+func (b *builder) reached() int {
+	if b.unbounded {
+		return -1
+	}
+	return b.reach
+}
+
+// coarsen moves on to a layer with a pixel for by of the one before.
+func (b *builder) coarsen(by int) {
+	b.grid *= by
+	b.coarsest = max(b.coarsest, b.grid)
 }
 
 // tooSmall says which layer the input does not fit.
@@ -117,6 +135,8 @@ func (b *builder) conv(name string, w window) {
 	if w.bias {
 		b.params = append(b.params, Param{Name: name + "/bias", Dims: []int{w.channels}, Init: AllZeros})
 	}
+	b.reach += max(w.padding, w.size-1-w.padding) * b.grid
+	b.coarsen(w.stride)
 	inputs := w.size * w.size * b.dims[2]
 	b.dims = []int{out(b.dims[0]), out(b.dims[1]), w.channels}
 	b.flops.add(2 * inputs * product(b.dims))
@@ -145,6 +165,7 @@ func (b *builder) dense(name string, features int, weights Initializer, bias boo
 		return
 	}
 	b.depth++
+	b.unbounded = true
 	b.params = append(b.params, Param{Name: name + "/weights", Dims: []int{b.dims[0], features}, Image: b.image, Init: weights})
 	b.image = nil
 	if bias {

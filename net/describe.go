@@ -147,6 +147,14 @@ func (b *Builder) Concatenate(branch func(b *Builder)) {
 	}
 }
 
+// Restore adds a denoiser by residual learning: the image less the noise in it, in tenths of the range, for which noise describes a
+// network whose output has the size and the channels of the image. It is the whole of a network, as of the DnCNNs.
+func (b *Builder) Restore(noise func(b *Builder)) {
+	if b.fits("a denoiser", 3, true) {
+		b.b.restore(part(noise))
+	}
+}
+
 func part(describe func(b *Builder)) func(b *builder) {
 	return func(b *builder) { describe(&Builder{b}) }
 }
@@ -160,6 +168,7 @@ func (b *Builder) Func(name string, output []int, f func(x *Node) *Node) {
 	}
 	output = slices.Clone(output)
 	b.b.dims = output
+	b.b.unbounded = true
 	b.b.list(name, "function")
 	b.b.add(func(_ *flow, x *Node) *Node {
 		y := f(x)

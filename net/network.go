@@ -58,10 +58,15 @@ type Network struct {
 	// layers on the longest path from input to output.
 	Layers []Layer
 	Depth  int
+	// Reach is how far, in pixels up, down, left or right, the input may lie that an output of a network that maps images to images
+	// depends on, and Grid the number that height and width of an image must be multiples of. Such a network takes images of any such
+	// size, whatever Input says. Reach is -1 where there is no bound, as behind a dense layer or a function of one's own.
+	Reach, Grid int
 	// ForwardFLOPs counts the floating-point operations of the convolutions and dense layers for one sample, a multiply-add
 	// as two; StepFLOPs those of a training step, which has no gradient of the input.
 	ForwardFLOPs, StepFLOPs int64
-	// Forward maps x of shape [batch, height, width, channels] to the outputs, [batch, Outputs...].
+	// Forward maps x of shape [batch, height, width, channels] to the outputs, [batch, Outputs...]. Those of a denoiser are the
+	// restored images, in the units of its input: pixels in 0..1.
 	Forward func(p *Pass, x *Node) *Node
 }
 

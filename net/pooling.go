@@ -45,6 +45,8 @@ func (b *builder) windows(kind string, size, stride, padding int) bool {
 	}
 	out := func(n int) int { return (n+2*padding-size)/stride + 1 }
 	b.dims = []int{out(b.dims[0]), out(b.dims[1]), b.dims[2]}
+	b.reach += max(padding, size-1-padding) * b.grid
+	b.coarsen(stride)
 	b.list("", fmt.Sprintf("%s %dx%d, stride %d", kind, size, size, stride))
 	return true
 }
@@ -141,6 +143,7 @@ func (b *builder) global(kind string, reduce func(x *Node, axes ...int) *Node) {
 		return
 	}
 	b.dims = b.dims[2:]
+	b.unbounded = true
 	b.list("", kind)
 	b.add(func(_ *flow, x *Node) *Node { return reduce(x, 1, 2) })
 }

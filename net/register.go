@@ -7,8 +7,8 @@ import (
 
 // Architecture is a network of one's own, for [Register].
 type Architecture struct {
-	// Describe adds the layers, from the images b.Input() to outputs of one value a class, [b.Outputs()], or to images [height,
-	// width, b.Outputs()] where Denoiser is set. It is called for every input size and variant that is asked for, and must be
+	// Describe adds the layers, from the images b.Input() to outputs of one value a class, [b.Outputs()], or to restored images
+	// [height, width, b.Outputs()] where Denoiser is set; see [Builder.Restore]. It is called for every input size and variant that is asked for, and must be
 	// safe for concurrent use.
 	Describe func(b *Builder)
 	// Denoiser says that the network maps images to images; the others are classifiers.
@@ -40,7 +40,7 @@ func Register(name string, a Architecture) {
 		b.checkNames()
 	}, usual: cifar, about: a.About}
 	if a.Denoiser {
-		entry.usual = patches
+		entry.usual = grayPatches
 	}
 	if a.Input != [3]int{} {
 		entry.usual.input = a.Input

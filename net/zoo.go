@@ -22,15 +22,19 @@ type architecture struct {
 type setting struct {
 	input   [3]int
 	outputs int
-	// denoiser says that networks map images to images; the others are classifiers.
-	denoiser bool
+	// denoiser says that networks map images to images; the others are classifiers. noiseMap says that a denoiser's input has one
+	// channel more, the sigma of the noise.
+	denoiser, noiseMap bool
 }
 
 var (
-	digits   = setting{[3]int{28, 28, 1}, 10, false}
-	cifar    = setting{[3]int{32, 32, 3}, 10, false}
-	imagenet = setting{[3]int{224, 224, 3}, 1000, false}
-	patches  = setting{[3]int{40, 40, 1}, 1, true} // that denoisers train on
+	digits   = setting{input: [3]int{28, 28, 1}, outputs: 10}
+	cifar    = setting{input: [3]int{32, 32, 3}, outputs: 10}
+	imagenet = setting{input: [3]int{224, 224, 3}, outputs: 1000}
+	// The patches that denoisers train on.
+	grayPatches   = setting{input: [3]int{40, 40, 1}, outputs: 1, denoiser: true}
+	colorPatches  = setting{input: [3]int{40, 40, 3}, outputs: 3, denoiser: true}
+	mappedPatches = setting{input: [3]int{40, 40, 2}, outputs: 1, denoiser: true, noiseMap: true}
 )
 
 // zoo maps the name of a network to what it is. It is a table that [Register] adds to; the lock is for that.
@@ -67,7 +71,11 @@ var (
 		"resnet34": {imagenetResNet(64, []int{3, 4, 6, 3}, false), imagenet, "ResNet (He et al. 2016)"},
 		"resnet50": {imagenetResNet(64, []int{3, 4, 6, 3}, true), imagenet, "ResNet, bottlenecks (He et al. 2016)"},
 
-		"dncnn-s": {dncnnS, patches, "residual denoiser (Zhang et al. 2017)"},
+		"dncnn-7": {dncnn(7, 32), grayPatches, "small DnCNN: 7 layers of 32 channels"},
+		"dncnn-s": {dncnn(17, 64), grayPatches, "DnCNN for one level of noise (Zhang et al. 2017)"},
+		"dncnn-b": {dncnn(20, 64), grayPatches, "DnCNN for any level of noise (Zhang et al. 2017)"},
+		"dncnn-c": {dncnn(20, 64), colorPatches, "DnCNN for color images (Zhang et al. 2017)"},
+		"ffdnet":  {ffdnet, mappedPatches, "FFDNet, told the noise (Zhang et al. 2018)"},
 	}
 )
 
@@ -94,6 +102,14 @@ func IsDenoiser(name string) bool {
 	base, _, err := parse(name)
 	a, _ := lookup(base)
 	return err == nil && a.usual.denoiser
+}
+
+// TakesNoiseMap says whether the network of a name, which may be that of a variant, takes the sigma of the noise as one channel of
+// its input more, the last.
+func TakesNoiseMap(name string) bool {
+	base, _, err := parse(name)
+	a, _ := lookup(base)
+	return err == nil && a.usual.noiseMap
 }
 
 // About says in a few words what the network of a name is and where it is from; nothing for a name that New does not know.
@@ -127,7 +143,8 @@ func Check(name string, classifier bool) error {
 }
 
 // New returns the network of a name, which may be that of a variant, for images of height, width and channels input and the given number of outputs:
-// classes, or the channels of the output image for a network that maps images to images.
+// classes, or the channels of the image for a network that maps images to images. Its input has those channels and, where
+// [TakesNoiseMap] says so, one more.
 // An unknown name is an error that names the nearest of the known ones, and an input that is too small for the network an
 // *[InputSizeError] that says which layer it does not fit.
 func New(name string, input [3]int, outputs int) (*Network, error) {
@@ -156,12 +173,13 @@ func New(name string, input [3]int, outputs int) (*Network, error) {
 
 // build makes the network that describe describes.
 func build(describe func(b *builder), input [3]int, outputs int, v variant) (*Network, error) {
-	b := &builder{input: input, dims: []int{input[0], input[1], input[2]}, outputs: outputs, variant: v}
+	b := &builder{input: input, dims: []int{input[0], input[1], input[2]}, outputs: outputs, variant: v, grid: 1, coarsest: 1}
 	if describe(b); b.err != nil {
 		return nil, b.err
 	}
 	return &Network{
 		Input: input, Outputs: b.dims, Params: b.params, State: b.state, Gates: b.gates, Layers: b.listed, Depth: b.depth, Forward: b.forward(),
+		Reach: b.reached(), Grid: b.coarsest,
 		ForwardFLOPs: b.flops.forward, StepFLOPs: 3*b.flops.forward - b.flops.first,
 	}, nil
 }

@@ -117,10 +117,26 @@ func TestPublishedCounts(t *testing.T) {
 	}
 }
 
+// channeled is an input with the channels that the network takes of images of three.
+func channeled(name string, input [3]int) [3]int {
+	if TakesNoiseMap(name) {
+		input[2]++
+	}
+	return input
+}
+
+// outputs is the number of classes, or of the three channels that a denoiser makes.
+func outputs(name string, classes int) int {
+	if IsDenoiser(name) {
+		return 3
+	}
+	return classes
+}
+
 // TestLayers holds the list of layers against the totals, and a few entries against the papers' tables of sizes.
 func TestLayers(t *testing.T) {
 	for _, name := range Names() {
-		n, err := New(name, [3]int{64, 64, 3}, 7)
+		n, err := New(name, channeled(name, [3]int{64, 64, 3}), outputs(name, 7))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +184,8 @@ func TestGraphs(t *testing.T) {
 	for _, base := range Names() {
 		for _, name := range []string{base, base + smoothSuffix} {
 			for _, training := range []bool{false, true} {
-				n, err := New(name, [3]int{33, 32, 3}, 7)
+				input := channeled(name, [3]int{34, 32, 3})
+				n, err := New(name, input, outputs(name, 7))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -190,7 +207,7 @@ func TestGraphs(t *testing.T) {
 				if training && len(n.Gates) > 0 {
 					pass.Gates = tensor("gates", len(n.Gates))
 				}
-				y := n.Forward(pass, tensor("images", 2, 33, 32, 3))
+				y := n.Forward(pass, tensor("images", 2, 34, 32, input[2]))
 				if got, want := y.Shape().Dimensions, append([]int{2}, n.Outputs...); !slices.Equal(got, want) {
 					t.Errorf("%s: outputs of shape %v, want %v", name, got, want)
 				}

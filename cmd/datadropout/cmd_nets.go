@@ -133,8 +133,13 @@ func parseInput(s string) (input [3]int, err error) {
 func describeNet(name string, input [3]int, classes int, layers bool) (netLine, error) {
 	usual, outputs := net.Usual(name)
 	denoiser := net.IsDenoiser(name)
+	mapped := 0 // channels beside the image
+	if net.TakesNoiseMap(name) {
+		mapped = 1
+	}
 	if input == [3]int{} {
 		input = usual
+		input[2] -= mapped
 	}
 	switch {
 	case denoiser:
@@ -143,6 +148,7 @@ func describeNet(name string, input [3]int, classes int, layers bool) (netLine, 
 		outputs = classes
 	}
 	line := netLine{Type: "net", Name: name, About: net.About(name), Denoiser: denoiser, Input: input, Outputs: outputs}
+	input[2] += mapped
 	n, err := net.New(name, input, outputs)
 	var small *net.InputSizeError
 	if errors.As(err, &small) {
