@@ -3,6 +3,7 @@ package influence
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"github.com/gomlx/compute/dtypes"
@@ -20,8 +21,8 @@ import (
 //
 // gradients for targets that are drawn from the model's own predictions, not for those of the data. F is the Gauss-Newton
 // matrix of the loss (Martens 2020, arXiv:1412.1193, section 9). Where the loss is the cross-entropy, p is the softmax
-// of the outputs; where it is half the squared error, p is the normal distribution of unit variance around the outputs,
-// so the gradient with respect to the outputs is standard normal noise.
+// of the outputs; where it is the squared error, c |y - z|^2, p is the normal distribution of variance 1/(2c) around the outputs z,
+// so the gradient with respect to the outputs is normal noise of variance 2c.
 //
 // A sample's draw depends on the seed and its position in the source alone.
 type fisher struct {
@@ -53,8 +54,9 @@ func newFisher(p *Problem, batch int, tick func(samples int)) (*fisher, error) {
 	case train.SquaredError:
 		dims = p.Source.TargetDims()
 		f.draw = func(rng *rand.Rand, dst []float32) {
+			sd := math.Sqrt(2 * train.SquaredErrorScale / float64(len(dst)))
 			for i := range dst {
-				dst[i] = float32(rng.NormFloat64())
+				dst[i] = float32(sd * rng.NormFloat64())
 			}
 		}
 	default:

@@ -55,9 +55,10 @@ func withDrawnTargets(t testing.TB, p *Problem) *Problem {
 	for i, z := range outputs(t, p) {
 		rng := seeded(fmt.Sprint("target ", i), p.Seed)
 		y := make([]float32, len(z))
-		if p.Loss == (train.SquaredError{}) { // dl/dz = z - y
+		if p.Loss == (train.SquaredError{}) { // dl/dz = 2c (z - y), c = 100 over the values
+			c := 100 / float64(len(z))
 			for j := range y {
-				y[j] = z[j] - float32(rng.NormFloat64())
+				y[j] = z[j] - float32(rng.NormFloat64()/math.Sqrt(2*c))
 			}
 		} else {
 			_, prob := crossEntropy(wide(z), 0)
@@ -115,7 +116,7 @@ func TestDrawnClasses(t *testing.T) {
 	}
 }
 
-// The noise of the squared error is standard normal, and a sample's does not depend on the batch that it is in.
+// The noise of the squared error is normal, of variance 2*100/size, and a sample's does not depend on the batch that it is in.
 func TestDrawnNoise(t *testing.T) {
 	const samples, size = 60, 20
 	var first []float64
@@ -142,6 +143,9 @@ func TestDrawnNoise(t *testing.T) {
 		} else if !slices.Equal(first, all) {
 			t.Errorf("batch %d: other noise", batch)
 		}
+	}
+	for k := range first {
+		first[k] /= math.Sqrt(200.0 / size)
 	}
 	mean, variance := stat.MeanVariance(first, nil)
 	// Standard errors of 1,200 values: 0.029 and 0.041.

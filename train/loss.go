@@ -45,10 +45,17 @@ func (CrossEntropy) PerSampleMetric(outputs, targets *Node) *Node {
 	return ConvertDType(Equal(ArgMax(outputs, -1), ArgMax(targets, -1)), outputs.DType())
 }
 
-// SquaredError is the loss of image restoration: half the squared error summed over a sample's values, as DnCNN's
-// (Zhang et al. 2017, eq. 1). Outputs and targets are images [batch, height, width, channels] in 0..1. Its metric is the PSNR
-// in dB, 10 log10(1/mean squared error).
+// SquaredError is the loss of image restoration: the mean squared error of a sample's values in units of a tenth of their
+// range, which is [SquaredErrorScale] times that in units of the range. Outputs and targets are images [batch, height, width,
+// channels] of values in 0..1. So noise of sigma 25.5 gray levels of 255 has the loss 1, and the PSNR of a sample in dB is
+// 20 - 10 log10(loss). DnCNN's half sum over a patch (Zhang et al. 2017, eq. 1) is this loss times a constant, values/200.
+//
+// Its metric is the PSNR in dB, 10 log10(1 / mean squared error in units of the range), of a sample. Outputs are neither rounded nor
+// clamped.
 type SquaredError struct{}
+
+// SquaredErrorScale is the loss over the mean squared error in units of the range.
+const SquaredErrorScale = 100
 
 var _ Loss = SquaredError{}
 
@@ -60,14 +67,16 @@ func (SquaredError) Metric() string { return "psnr" }
 
 // PerSample implements Loss.
 func (SquaredError) PerSample(outputs, targets *Node) *Node {
-	return MulScalar(sumOfSquares(outputs, targets), 0.5)
+	return MulScalar(sumOfSquares(outputs, targets), SquaredErrorScale/float64(valuesOf(outputs)))
 }
 
 // PerSampleMetric implements Loss.
 func (SquaredError) PerSampleMetric(outputs, targets *Node) *Node {
-	values := float64(outputs.Shape().Size() / outputs.Shape().Dimensions[0])
-	return MulScalar(Log(MulScalar(sumOfSquares(outputs, targets), 1/values)), -10/math.Ln10)
+	return MulScalar(Log(MulScalar(sumOfSquares(outputs, targets), 1/float64(valuesOf(outputs)))), -10/math.Ln10)
 }
+
+// valuesOf returns the number of values of one sample.
+func valuesOf(outputs *Node) int { return outputs.Shape().Size() / outputs.Shape().Dimensions[0] }
 
 // sumOfSquares returns the squared error of every sample, [batch].
 func sumOfSquares(outputs, targets *Node) *Node {
