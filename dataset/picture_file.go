@@ -87,14 +87,9 @@ func isGray(m color.Model) bool {
 // decodePicture reads an image file and brings the image to the size: pix is [height, width, channels], of one channel or three.
 func decodePicture(content io.Reader, size imageSize, gray bool, pix []uint8) (err error) {
 	defer recovered(&err)
-	r := bufio.NewReader(content)
-	turn := orientation(r)
-	m, _, err := image.Decode(r)
+	m, _, err := uprightImage(content)
 	if err != nil {
-		return imageError(err)
-	}
-	if turn > 1 {
-		m = turned{m, turn}
+		return err
 	}
 	b := m.Bounds()
 	if g, ok := m.(*image.Gray); ok && gray && b.Dy() == size.height && b.Dx() == size.width {
@@ -120,6 +115,24 @@ func decodePicture(content io.Reader, size imageSize, gray bool, pix []uint8) (e
 		copy(pix[3*k:3*k+3], flat.Pix[4*k:])
 	}
 	return nil
+}
+
+// uprightImage reads an image file and turns the image upright. animated says that the file holds further frames.
+func uprightImage(content io.Reader) (m image.Image, animated bool, err error) {
+	defer recovered(&err)
+	r := bufio.NewReader(content)
+	turn := orientation(r)
+	m, format, err := image.Decode(r)
+	if err != nil {
+		return nil, false, imageError(err)
+	}
+	if next, _ := r.Peek(1); format == "gif" && len(next) == 1 && (next[0] == ',' || next[0] == '!') {
+		animated = true // a further frame follows, or the settings of one
+	}
+	if turn > 1 {
+		m = turned{m, turn}
+	}
+	return m, animated, nil
 }
 
 // covering returns the largest part around the center of b that has the proportions of the size.

@@ -12,12 +12,23 @@ const (
 	purposeShapeLabels
 	purposeShape
 	purposeAugment
+	purposeSymmetry
+	purposeDegrade
+	purposePair
+	purposePatches
+	purposeLeaves
+	purposeBadPairs
 )
 
 // stream returns the generator of one purpose and index under a seed; see the package comment.
 func stream(seed uint64, p purpose, index uint64) *rand.Rand {
 	h := splitMix64(splitMix64(splitMix64(seed)+uint64(p)) + index)
 	return rand.New(rand.NewPCG(h, splitMix64(h)))
+}
+
+// epochStream returns the generator of one purpose, epoch and index under a seed.
+func epochStream(seed uint64, p purpose, epoch, index uint64) *rand.Rand {
+	return stream(splitMix64(splitMix64(seed)+epoch), p, index)
 }
 
 // splitMix64 is one step of SplitMix64: a bijection that spreads every bit of x over the whole word.
