@@ -20,6 +20,9 @@ func ArmModel(dir string, run *Result, reviewed *Retrained, arm string, k int) (
 	if net.IsDenoiser(run.Net.Name) {
 		outputs = run.Data.Image[2]
 	}
+	if net.TakesNoiseMap(run.Net.Name) {
+		outputs-- // the map of the noise is an input
+	}
 	n, err := net.New(run.Net.Name, [3]int(run.Data.Image), outputs)
 	if err != nil {
 		return nil, nil, err

@@ -16,11 +16,12 @@ import (
 // choose settles what is dropped: directly for a fixed rule, by trainings and the tune split for an adaptive one.
 func (r *runner) choose(ctx context.Context) error {
 	delta := r.out.Estimates.Delta
-	found, err := r.rule.Propose(r.out.Estimates)
+	found, err := r.propose()
 	if err != nil {
 		return err
 	}
 	r.guard = newGuard(r.config, r.data, r.out.Estimates)
+	r.units.guard(r.guard)
 	proposals, guarded := r.guarded(found)
 	var drop []int
 	if r.rule.Adaptive() {
@@ -123,7 +124,7 @@ func (r *runner) trial(ctx context.Context, p Proposal, k int, piece Event) (aft
 	if err != nil {
 		return nil, nil, err
 	}
-	if before, err = r.engine.Evaluate(ctx, full, r.data.Images, r.data.Split.Tune); err != nil {
+	if before, err = r.engine.Evaluate(ctx, full, r.data.Source(), r.data.Split.Tune); err != nil {
 		return nil, nil, err
 	}
 	piece.Stage = StageChoose
@@ -131,7 +132,7 @@ func (r *runner) trial(ctx context.Context, p Proposal, k int, piece Event) (aft
 	if err != nil {
 		return nil, nil, err
 	}
-	after, err = r.engine.Evaluate(ctx, m, r.data.Images, r.data.Split.Tune)
+	after, err = r.engine.Evaluate(ctx, m, r.data.Source(), r.data.Split.Tune)
 	return after, before, err
 }
 

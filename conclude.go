@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"gonum.org/v1/gonum/stat"
-
-	"github.com/datadropout/datadropout/train"
 )
 
 // conclude reads the test split, for the first and only time, and fills in the result.
@@ -39,11 +37,10 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 	r.out.Result = Result{
 		Schema: 1, Task: c.Task,
 		Data: DataResult{Name: c.Data, Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
-			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Images.Classes,
-			Image: d.Images.InputDims(), Mean: d.Images.Mean, Std: d.Images.Std},
+			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Classes(), Image: d.Source().InputDims()},
 		Net:        NetResult{Name: c.Net, Parameters: r.network.Size()},
 		Backend:    c.Backend,
-		Metric:     train.CrossEntropy{}.Metric(),
+		Metric:     d.Loss().Metric(),
 		Infl:       r.influenceResult(),
 		Drop:       r.drop,
 		Arms:       arms,
@@ -51,6 +48,10 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 		Seconds:    r.times,
 		PeakMemory: PeakMemory(),
 	}
+	if d.Images != nil {
+		r.out.Result.Data.Mean, r.out.Result.Data.Std = d.Images.Mean, d.Images.Std
+	}
+	r.out.Result.Denoising = r.denoisingResult()
 	if len(r.out.Dropped) > 0 {
 		r.out.Result.Effect = PairedEffect(arms[Dropped].TestMetric, arms[Full].TestMetric)
 		overRandom := PairedEffect(arms[Dropped].TestMetric, arms[Random].TestMetric)
@@ -119,7 +120,13 @@ func (r *runner) measure(ctx context.Context, arm string, k int, trained []int, 
 		{r.data.Split.Tune, &a.TuneMetric, &a.TuneLoss},
 		{r.data.Split.Test, &a.TestMetric, &a.TestLoss},
 	} {
-		e, err := r.engine.Evaluate(ctx, m, r.data.Images, split.idx)
+		if split.metric == &a.TestMetric && r.data.TestSet != nil {
+			if err := r.measureImages(ctx, m, arm, a); err != nil {
+				return err
+			}
+			continue
+		}
+		e, err := r.engine.Evaluate(ctx, m, r.data.Source(), split.idx)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ import (
 
 // Config holds every setting of a run. Its YAML form is the run directory's config.yaml.
 type Config struct {
-	// Task is "classification".
+	// Task is "classification" or "denoising".
 	Task string `yaml:"task"`
 	// Data names the data set: one of [dataset.Known], or images of one's own, "folder", "manifest" or "parquet", see
 	// [dataset.OpenPictures]. DataDir is the folder that holds it, or the file of a manifest or of Parquet; empty for a built-in set
@@ -77,12 +77,14 @@ type Config struct {
 	// Backend names what computes, such as "cpu". Threads bounds the processors used; 0 means all.
 	Backend string `yaml:"backend"`
 	Threads int    `yaml:"threads"`
+	// Denoise holds what denoising has beside that.
+	Denoise DenoiseConfig `yaml:"denoise,omitempty" json:",omitzero"`
 }
 
 // DefaultConfig returns the settings of a run without flags: the built-in procedural set and a small network.
 func DefaultConfig() Config {
 	return Config{
-		Task:           "classification",
+		Task:           Classification,
 		Data:           "shapes",
 		LabelNoise:     UnsetLabelNoise,
 		Net:            "lenet5",
@@ -126,9 +128,24 @@ func (c *Config) resolve() {
 
 // Validate reports the first setting that is out of range or unknown. It reads no data.
 func (c *Config) Validate() error {
+	switch c.Task {
+	case Classification:
+		if err := c.validateClassification(); err != nil {
+			return err
+		}
+	case Denoising:
+		if err := c.validateDenoising(); err != nil {
+			return err
+		}
+	default:
+		return usagef("unknown task %q; known: %s, %s", c.Task, Classification, Denoising)
+	}
+	return c.validateRun()
+}
+
+// validateClassification is Validate for what classification has of its own.
+func (c *Config) validateClassification() error {
 	switch {
-	case c.Task != "classification":
-		return usagef("unknown task %q; known: classification", c.Task)
 	case !c.ofPictures() && !slices.Contains(dataset.Known(), c.Data):
 		return usagef("unknown data set %q%s, and the path of images of your own: a folder that holds a folder of images for each class, a CSV file of "+
 			"paths and labels, or Parquet files", c.Data, nearest.Among(c.Data, dataset.Known()))
@@ -144,6 +161,26 @@ func (c *Config) Validate() error {
 		return &UsageError{Err: net.Check(c.Net, true)}
 	case c.InfluenceNet != "" && net.Check(c.InfluenceNet, true) != nil:
 		return &UsageError{Err: net.Check(c.InfluenceNet, true)}
+	case c.LabelNoise != UnsetLabelNoise && (math.IsNaN(c.LabelNoise) || c.LabelNoise < 0 || c.LabelNoise >= 1):
+		return usagef("label noise must lie in [0, 1), got %v", c.LabelNoise)
+	}
+	if err := c.validateLabelNoise(); err != nil {
+		return err
+	}
+	if c.ImageSize != "" {
+		if _, _, err := dataset.ParseSize(c.ImageSize); err != nil {
+			return usagef("image size: %w", err)
+		}
+	}
+	if _, err := dataset.ParseColumns(c.DataColumns); err != nil {
+		return &UsageError{Err: err}
+	}
+	return nil
+}
+
+// validateRun is Validate for what every task has.
+func (c *Config) validateRun() error {
+	switch {
 	case c.InfluenceRecipe != "" && train.Recipes[c.InfluenceRecipe].Epochs == 0:
 		return usagef("unknown influence recipe %q%s", c.InfluenceRecipe, nearest.Among(c.InfluenceRecipe, train.RecipeNames()))
 	case c.Seeds < 1:
@@ -158,19 +195,6 @@ func (c *Config) Validate() error {
 		return usagef("the minimum sign agreement must lie in [0, 1], got %v", c.MinSignAgreement)
 	case c.Threads < 0:
 		return usagef("threads must not be negative, got %d", c.Threads)
-	case c.LabelNoise != UnsetLabelNoise && (math.IsNaN(c.LabelNoise) || c.LabelNoise < 0 || c.LabelNoise >= 1):
-		return usagef("label noise must lie in [0, 1), got %v", c.LabelNoise)
-	}
-	if err := c.validateLabelNoise(); err != nil {
-		return err
-	}
-	if c.ImageSize != "" {
-		if _, _, err := dataset.ParseSize(c.ImageSize); err != nil {
-			return usagef("image size: %w", err)
-		}
-	}
-	if _, err := dataset.ParseColumns(c.DataColumns); err != nil {
-		return &UsageError{Err: err}
 	}
 	for _, size := range []struct {
 		name  string

@@ -10,6 +10,7 @@ import (
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/fetch"
+	"github.com/datadropout/datadropout/restore"
 	"github.com/datadropout/datadropout/train"
 )
 
@@ -28,6 +29,11 @@ type Data struct {
 	Split dataset.Split
 	// Hash is the content hash of the data set as it was read, before label noise.
 	Hash string
+	// In denoising Images is nil: Patches holds the samples of the training, score and tune splits, whose positions in it Split
+	// holds, and TestSet the whole images of the test split, whose positions in TestSet.Pairs Split.Test holds.
+	Patches *dataset.Patches
+	TestSet *restore.Set
+	notes   []string
 }
 
 // LoadData reads or draws the data set that the settings name, splits it, plants label noise in the training split and
@@ -36,6 +42,9 @@ type Data struct {
 // they are closed.
 func LoadData(ctx context.Context, c *Config) (_ *Data, err error) {
 	c.resolve()
+	if c.Task == Denoising {
+		return loadDenoising(ctx, c)
+	}
 	sizes := dataset.Sizes{Train: c.Train, Score: c.Score, Tune: c.Tune, Test: c.Test}
 	var images *dataset.Images
 	var pool, test []int
@@ -119,7 +128,12 @@ func (d *Data) checkClasses(name string) error {
 }
 
 // Close removes what the data keep on disk. They can't be read any more.
-func (d *Data) Close() error { return d.Images.Close() }
+func (d *Data) Close() error {
+	if d.Images == nil {
+		return nil
+	}
+	return d.Images.Close()
+}
 
 // open reads the data set that the settings name; test is nil where it has no test set of its own.
 func open(ctx context.Context, c *Config) (train, test *dataset.Images, err error) {
@@ -163,11 +177,12 @@ func openNamed(c *Config) (train, test *dataset.Images, err error) {
 	return dataset.OpenDir(c.Data, dir)
 }
 
-// Planted returns how many of the given positions carry a planted wrong label.
+// Planted returns how many of the given positions carry a planted wrong label or, in denoising, are patches of a target that was
+// spoiled on purpose.
 func (d *Data) Planted(idx []int) int {
 	n := 0
 	for _, i := range idx {
-		if d.Images.Planted(i) {
+		if d.Patches != nil && d.Patches.Planted(i) != "" || d.Images != nil && d.Images.Planted(i) {
 			n++
 		}
 	}

@@ -14,7 +14,7 @@ func (r *runner) tryControls(ctx context.Context, proposals []Proposal, tried []
 	if err != nil {
 		return err
 	}
-	before, err := r.engine.Evaluate(ctx, full, r.data.Images, r.data.Split.Tune)
+	before, err := r.engine.Evaluate(ctx, full, r.data.Source(), r.data.Split.Tune)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (r *runner) tryControls(ctx context.Context, proposals []Proposal, tried []
 		if err != nil {
 			return nil, err
 		}
-		after, err := r.engine.Evaluate(ctx, m, r.data.Images, r.data.Split.Tune)
+		after, err := r.engine.Evaluate(ctx, m, r.data.Source(), r.data.Split.Tune)
 		if err != nil {
 			return nil, err
 		}
@@ -44,11 +44,11 @@ func (r *runner) tryControls(ctx context.Context, proposals []Proposal, tried []
 		if a.Random, err = control(Random, "random-like-"+p.Rule, i, random); err != nil {
 			return err
 		}
-		worst, err := r.guard.highestLoss(r.out.TrainLoss, len(p.Drop))
+		worst, err := r.highestLoss(r.positions(p.Drop))
 		if err != nil {
 			return err
 		}
-		if a.HighestLoss, err = control(HighestLoss, fmt.Sprintf("highest_loss:%d", len(p.Drop)), i, r.positions(worst)); err != nil {
+		if a.HighestLoss, err = control(HighestLoss, fmt.Sprintf("highest_loss:%d", len(p.Drop)), i, worst); err != nil {
 			return err
 		}
 	}

@@ -74,6 +74,9 @@ const (
 
 // examine looks closely at the samples to show. It reads no test sample.
 func (r *runner) examine(ctx context.Context) error {
+	if r.data.Images == nil { // patches are looked at in their images
+		return nil
+	}
 	order := MostHarmful(r.out.Estimates.Delta)
 	n := min(shownSamples, len(order))
 	x := &r.out.Examined

@@ -20,7 +20,7 @@ type guard struct {
 
 // newGuard returns the guard that the settings ask for, over the training split.
 func newGuard(c Config, d *Data, e *Estimates) *guard {
-	g := &guard{minClassShare: c.MinClassShare, minSignAgreement: c.MinSignAgreement, agreement: e.SignAgreement, classes: len(d.Images.Classes)}
+	g := &guard{minClassShare: c.MinClassShare, minSignAgreement: c.MinSignAgreement, agreement: e.SignAgreement, classes: len(d.Classes())}
 	if g.classes > 0 {
 		g.labels = d.labels(d.Split.Train)
 	}

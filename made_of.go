@@ -19,8 +19,8 @@ func (r *runner) trainingOf(by *trainer, idx []int, seed uint64) string {
 		fmt.Fprintf(h, "%s\n%s\n%s\n%d\n", r.config.Backend, by.network.Name, recipe, seed)
 		for _, i := range idx {
 			fmt.Fprintln(h, i)
-			if labels := r.data.Images.Labels; len(labels) > i {
-				fmt.Fprintln(h, labels[i])
+			if r.data.Images != nil && len(r.data.Images.Labels) > i {
+				fmt.Fprintln(h, r.data.Images.Labels[i])
 			}
 		}
 	})

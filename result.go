@@ -2,6 +2,7 @@ package datadropout
 
 import (
 	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/restore"
 	"github.com/datadropout/datadropout/train"
 )
 
@@ -32,6 +33,8 @@ type Result struct {
 	// Gap is nil where nothing was dropped.
 	Gap     *Gap        `json:"gap,omitempty"`
 	Seconds TimesResult `json:"seconds"`
+	// Denoising holds what only denoising has.
+	Denoising *DenoisingResult `json:"denoising,omitempty"`
 	// PeakMemory is the largest resident size of the process so far, in bytes.
 	PeakMemory int64 `json:"peak_memory_bytes"`
 }
@@ -160,6 +163,10 @@ type ArmResult struct {
 	TestTopFive          []float64 `json:"test_top5_accuracy,omitempty"`
 	TestClassAccuracy    []Number  `json:"test_class_accuracy,omitempty"`
 	TestConfusion        [][]int   `json:"test_confusion,omitempty"`
+	// TestSSIM is the mean SSIM of the restored test images, an entry a seed, in denoising.
+	TestSSIM []float64 `json:"test_ssim,omitempty"`
+	// images holds the scores of the test images, a list a seed, in denoising.
+	images [][]restore.Score
 }
 
 // MostConfusionClasses is the largest number of classes that ArmResult.TestConfusion is kept for.

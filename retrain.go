@@ -45,6 +45,9 @@ type Retrained struct {
 // Trainings are kept in the store by what was decided: an interrupted retraining continues to the same result. Cancelling ctx
 // stops between two steps and returns ctx's error.
 func Retrain(ctx context.Context, c Config, d *Data, backend compute.Backend, store Store, run *Result, a Amendment, observe Observer) (*Retrained, error) {
+	if c.Task != Classification {
+		return nil, usagef("round 2 on decisions of a review is for classification, and this is a run of %s", c.Task)
+	}
 	revised, err := d.revised(a)
 	if err != nil {
 		return nil, err

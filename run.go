@@ -13,7 +13,7 @@ import (
 	"github.com/datadropout/datadropout/train"
 )
 
-// Outcome is everything that a run found. Positions are positions in Data.Images.
+// Outcome is everything that a run found. Positions are positions in Data.Source.
 type Outcome struct {
 	Config Config
 	Data   *Data
@@ -97,11 +97,12 @@ type trainer struct {
 }
 
 func newTrainer(backend compute.Backend, d *Data, name string, recipe train.Recipe) (*trainer, error) {
-	network, err := net.New(name, [3]int{d.Images.Height, d.Images.Width, d.Images.Channels}, len(d.Images.Classes))
+	input, outputs := d.NetworkDims()
+	network, err := net.New(name, input, outputs)
 	if err != nil {
 		return nil, &UsageError{Err: err}
 	}
-	return &trainer{network: network, engine: train.NewEngine(backend, network, train.CrossEntropy{}), recipe: recipe}, nil
+	return &trainer{network: network, engine: train.NewEngine(backend, network, d.Loss()), recipe: recipe}, nil
 }
 
 type runner struct {
@@ -118,6 +119,7 @@ type runner struct {
 	drop     DropResult
 	guard    *guard // of what is dropped, known when the removal effects are
 	folds    int    // of the score split, behind the standard errors
+	units    *units // what is dropped, where that is not single samples
 	chosen   string // the fixed rule that an adaptive one has chosen
 	// trained holds the keys of what this run has trained or found in the store.
 	trained map[string]bool
@@ -194,7 +196,7 @@ func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, 
 	if !found {
 		piece.Type = "start"
 		r.observe.emit(piece)
-		t, err := by.engine.TrainKept(ctx, r.data.Images, idx, by.recipe, seed, by.record, train.Keep{Scratch: r.store.Scratch(key), Every: r.store.KeepEvery()}, func(p train.Progress) {
+		t, err := by.engine.TrainKept(ctx, r.data.Source(), idx, by.recipe, seed, by.record, train.Keep{Scratch: r.store.Scratch(key), Every: r.store.KeepEvery()}, func(p train.Progress) {
 			e := piece
 			e.Type, e.Fraction, e.Loss, e.Rate = "progress", float64(p.Step)/float64(p.Steps), p.Loss, p.SamplesPerSecond
 			r.observe.emit(e)
@@ -227,7 +229,7 @@ func (r *runner) score(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	evaluation, err := r.engine.Evaluate(ctx, m, r.data.Images, r.data.Split.Train)
+	evaluation, err := r.engine.Evaluate(ctx, m, r.data.Source(), r.data.Split.Train)
 	if err != nil {
 		return err
 	}
@@ -241,6 +243,7 @@ func (r *runner) score(ctx context.Context) error {
 		all = append(all, s)
 	}
 	r.out.Estimates = Combine(all)
+	r.scoreUnits(all)
 	r.out.Solver, r.out.Calibrated = all[0].Solver, all[0].Calibrated
 	for k, s := range all[1:] {
 		if r.out.Solver.Converged && !s.Solver.Converged {
@@ -308,8 +311,8 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		began := time.Now()
 		// Every seed scores the same folds, by the first seed.
 		scores, err = estimator.Score(ctx, &influence.Problem{
-			Backend: r.backend, Net: r.scored.network, Loss: train.CrossEntropy{}, Model: m, Recipe: r.scored.recipe,
-			Source: r.data.Images, Train: split.Train, Score: split.Score, Seed: r.config.Seed, TrainSeed: r.seed(k),
+			Backend: r.backend, Net: r.scored.network, Loss: r.data.Loss(), Model: m, Recipe: r.scored.recipe,
+			Source: r.data.Source(), Train: split.Train, Score: split.Score, Seed: r.config.Seed, TrainSeed: r.seed(k),
 			Folds: r.config.ScoreFolds, Record: record, Scratch: r.store.Scratch(key), ScratchDir: r.store.TempDir(),
 		}, func(done, total int) {
 			e := piece

@@ -36,13 +36,13 @@ func Train(ctx context.Context, c Config, d *Data, backend compute.Backend, stor
 			return nil, err
 		}
 		one := RoundOne{Seed: r.seed(k), Seconds: seconds}
-		e, err := r.engine.Evaluate(ctx, m, d.Images, d.Split.Tune)
+		e, err := r.engine.Evaluate(ctx, m, d.Source(), d.Split.Tune)
 		if err != nil {
 			return nil, err
 		}
 		one.TuneMetric, one.TuneLoss = e.Metric, e.Loss
 		if test {
-			if e, err = r.engine.Evaluate(ctx, m, d.Images, d.Split.Test); err != nil {
+			if e, err = r.engine.Evaluate(ctx, m, d.Source(), d.Split.Test); err != nil {
 				return nil, err
 			}
 			one.TestMetric, one.TestLoss = &e.Metric, &e.Loss
@@ -77,7 +77,7 @@ func stages(ctx context.Context, c Config, d *Data, backend compute.Backend, sto
 	}
 	r.out.Result = Result{
 		Data: DataResult{Name: c.Data, Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune), Test: len(d.Split.Test),
-			Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Images.Classes},
+			Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Classes()},
 		Infl: r.influenceResult(), Drop: r.drop,
 	}
 	return r.out, nil

@@ -19,6 +19,7 @@ func (c Config) deciding() Config {
 	c.Threads, c.DataDir = 0, ""
 	c.LabelNoiseMatrix, c.NoisyLabels = "", ""
 	c.Influence.Memory, c.Influence.Disk, c.DataMemory = 0, 0, 0
+	c.Denoise.TestDir, c.Denoise.NoisyDir, c.Denoise.NoisyTestDir = named(c.Denoise.TestDir), named(c.Denoise.NoisyDir), named(c.Denoise.NoisyTestDir)
 	return c
 }
 
@@ -57,7 +58,8 @@ func NewIdentity(c Config, d *Data) (Identity, error) {
 }
 
 // idle are the keys of the settings that [Config.deciding] leaves out.
-var idle = []string{"threads", "data_dir", "label_noise_matrix", "noisy_labels", "influence.memory", "influence.disk", "data_memory"}
+var idle = []string{"threads", "data_dir", "label_noise_matrix", "noisy_labels", "influence.memory", "influence.disk", "data_memory",
+	"denoise.test_dir", "denoise.noisy_dir", "denoise.noisy_test_dir"}
 
 // Difference is a setting that was another one when a run began: a key of config.yaml such as recipe.epochs, or one of
 // the Different constants. Values are as config.yaml has them, empty where the setting is not there.
@@ -155,4 +157,12 @@ func decodeJSON(raw []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	return d.Decode(into)
+}
+
+// named says whether a folder is set, for settings where what it holds counts, and not where it lies.
+func named(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return "a folder"
 }

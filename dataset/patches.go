@@ -28,6 +28,8 @@ type PatchOptions struct {
 	Size int
 	// Degradation makes inputs of targets, where a pair has no input of its own.
 	Degradation Degradation
+	// Evaluated is what Fill draws by where that is not Degradation, such as one sigma of a range; what is not drawn must be alike.
+	Evaluated Degradation
 	// NoiseMap adds a channel to the input, behind those of the image: the sigma of its normal noise, in units of the range.
 	NoiseMap bool
 	// Symmetries shows training patches in one of the eight flips and rotations of a square, drawn for every epoch.
@@ -64,6 +66,9 @@ func NewPatches(o PatchOptions) (*Patches, error) {
 	}
 	if o.NoiseMap && (o.Degradation.Sigma[1] == 0 || o.Degradation != Degradation{Sigma: o.Degradation.Sigma}) {
 		return nil, fmt.Errorf("a map of the noise needs normal noise and nothing else, not %s", o.Degradation)
+	}
+	if err := o.Evaluated.Validate(); err != nil {
+		return nil, err
 	}
 	return &Patches{options: o}, o.Degradation.Validate()
 }
@@ -236,8 +241,15 @@ func (s *Patches) TargetDims() []int { return []int{s.options.Size, s.options.Si
 func (s *Patches) Fill(i int, input, target []float32) {
 	s.fill(i, 0, input, target)
 	s.degrade(i, input, func(values []float32) float32 {
-		return s.options.Degradation.draw(stream(s.options.Seed, purposePair, uint64(i)), values)
+		return s.evaluated().draw(stream(s.options.Seed, purposePair, uint64(i)), values)
 	})
+}
+
+func (s *Patches) evaluated() Degradation {
+	if s.options.Evaluated.IsZero() {
+		return s.options.Degradation
+	}
+	return s.options.Evaluated
 }
 
 // FillEpoch implements Varying.

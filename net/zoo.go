@@ -97,6 +97,11 @@ func Names() []string {
 // Classifiers lists the networks whose output is one value a class, sorted. The others map images to images.
 func Classifiers() []string { return slices.DeleteFunc(Names(), IsDenoiser) }
 
+// Denoisers lists the networks that map images to images, sorted.
+func Denoisers() []string {
+	return slices.DeleteFunc(Names(), func(name string) bool { return !IsDenoiser(name) })
+}
+
 // IsDenoiser says whether the network of a name, which may be that of a variant, maps images to images.
 func IsDenoiser(name string) bool {
 	base, _, err := parse(name)

@@ -45,7 +45,7 @@ func remedy(dir, name string) string {
 }
 
 // results are the files that hold what came out of a run, or of a stage of it.
-var results = []string{ScoresFile, DropFile, KeepFile, CurvesFile, ContentFile, PageFile, ResultFile, RetrainFile}
+var results = []string{ScoresFile, DropFile, ImagesFile, KeepFile, CurvesFile, ContentFile, PageFile, ResultFile, RetrainFile}
 
 // RemoveResults deletes the files of a run directory that hold what came out, because other settings are about to be used.
 func RemoveResults(dir string) error {

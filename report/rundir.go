@@ -112,6 +112,9 @@ func ReadSettingsOver(path string, defaults datadropout.Config) (*Settings, erro
 // Write writes every file of a finished run but config.yaml, each under a temporary name first, and their checksums. result.json
 // comes last, so a directory that holds it is complete.
 func Write(dir string, o *datadropout.Outcome) error {
+	if o.Data.Patches != nil {
+		return writeDenoising(dir, o)
+	}
 	content, err := NewContent(o)
 	if err != nil {
 		return err
@@ -220,6 +223,9 @@ func table(o *datadropout.Outcome, rows []row) []byte {
 }
 
 func scoresCSV(o *datadropout.Outcome) []byte {
+	if o.Data.Patches != nil {
+		return patchScores(o)
+	}
 	rows := make([]row, len(o.Data.Split.Train))
 	for k, position := range o.Data.Split.Train {
 		rows[k] = row{position, k}
@@ -228,6 +234,9 @@ func scoresCSV(o *datadropout.Outcome) []byte {
 }
 
 func dropCSV(o *datadropout.Outcome) []byte {
+	if o.Data.Patches != nil {
+		return patchDrops(o)
+	}
 	place := make(map[int]int, len(o.Data.Split.Train))
 	for k, position := range o.Data.Split.Train {
 		place[position] = k

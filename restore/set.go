@@ -57,11 +57,14 @@ type Set struct {
 	Seed        uint64
 }
 
+// mostPSNR bounds the PSNR of a score: equal images have one of infinity, which has no mean.
+const mostPSNR = 100
+
 // Score is how one image was restored.
 type Score struct {
 	ID            string
 	Height, Width int
-	// NoisyPSNR, in dB, and NoisySSIM are those of the input as it is, not clamped.
+	// PSNRs are in dB, and at most 100. NoisyPSNR and NoisySSIM are those of the input as it is, not clamped.
 	NoisyPSNR, NoisySSIM float64
 	// PSNR and SSIM are those of the restored image as a file of 8 bits holds it, and Loss is the [train.SquaredError] of the image as
 	// it comes from the network.
@@ -96,8 +99,8 @@ func (r *Restorer) Measure(ctx context.Context, s *Set, memory int64) ([]Score, 
 		shown := out.Quantized(8)
 		scores[i] = Score{
 			ID: p.Clean.ID, Height: p.Clean.Height, Width: p.Clean.Width,
-			NoisyPSNR: PSNR(noisy, clean), NoisySSIM: SSIM(noisy, clean),
-			PSNR: PSNR(shown, clean), SSIM: SSIM(shown, clean), Loss: train.SquaredErrorScale * MeanSquaredError(out, clean),
+			NoisyPSNR: min(PSNR(noisy, clean), mostPSNR), NoisySSIM: SSIM(noisy, clean),
+			PSNR: min(PSNR(shown, clean), mostPSNR), SSIM: SSIM(shown, clean), Loss: train.SquaredErrorScale * MeanSquaredError(out, clean),
 		}
 	}
 	return scores, nil

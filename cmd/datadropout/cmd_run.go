@@ -46,11 +46,13 @@ func newRunCommand() *cobra.Command {
 		Long: "run trains a network on all training samples (round 1), estimates every sample's removal effect on the score\n" +
 			"split, chooses what to drop, trains again from scratch on the rest (round 2) beside two control arms, and\n" +
 			"compares the arms on the test split over paired seeds.\n\n" +
-			"Without a flag it uses the built-in procedural set with planted wrong labels.\n\n" +
+			"Without a flag it uses the built-in procedural set with planted wrong labels. With a network that denoises images, such\n" +
+			"as --net dncnn-7, it trains on patches of the images of a folder, or of a built-in set with planted bad pairs.\n\n" +
 			"It writes a run directory: config.yaml, result.json, scores.csv, drop.csv, keep.txt, curves.csv, report.html with\n" +
 			"page.json that it is made of, and what resuming needs. The table goes to stdout, progress to stderr.\n\n" + exitCodesHelp,
 		Example: "  datadropout run\n" +
 			"  datadropout run --data fashion-mnist --data-dir DIR --train 4000 --score 1000 --tune 1000 --net cnn --out DIR\n" +
+			"  datadropout run --data Train400 --test-data Set12 --net dncnn-7 --sigma 25\n" +
 			"  datadropout run --config DIR/config.yaml --out NEW-DIR",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,6 +71,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 	o.addScoreFlags(f)
 	o.addSelectFlags(f)
 	f.IntVar(&c.Seeds, "seeds", c.Seeds, "paired repetitions of every arm")
+	o.addDenoiseFlags(f)
 	o.addMachineFlags(f)
 	f.StringVar(&o.out, "out", "", "run directory to write (default runs/DATA-NET-TIME)")
 	f.BoolVar(&o.resume, "resume", false, "continue the run in the run directory")

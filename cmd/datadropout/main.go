@@ -82,7 +82,7 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRunCommand(), newTrainCommand(), newScoreCommand(), newSelectCommand(), newRetrainCommand(), newReportCommand(), newReviewCommand(),
 		newExportCommand(), newCompareCommand(), newCheckCommand(), newVerifyCommand(), newDataCommand(), newNetsCommand(),
-		newRecipesCommand(), newBenchCommand(), newBackendCommand(), newVersionCommand())
+		newRecipesCommand(), newBenchCommand(), newBackendCommand(), newDenoiseCommand(), newVersionCommand())
 	addCompletion(root)
 	addTopics(root)
 	readEnvironment(root)

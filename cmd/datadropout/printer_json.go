@@ -26,7 +26,7 @@ func (p *jsonPrinter) begin(c datadropout.Config, d *datadropout.Data, dir strin
 		Seeds int      `json:"seeds"`
 		Out   string   `json:"out"`
 		Notes []string `json:"notes,omitempty"`
-	}{"begin", c.Data, d.Hash, c.Train, c.Score, c.Tune, c.Test, c.Net, c.Seeds, dir, d.Images.Notes})
+	}{"begin", c.Data, d.Hash, c.Train, c.Score, c.Tune, c.Test, c.Net, c.Seeds, dir, d.Notes()})
 }
 
 func (p *jsonPrinter) event(e datadropout.Event) { p.write(e) }

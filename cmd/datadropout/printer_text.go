@@ -40,10 +40,12 @@ func (p *textPrinter) begin(c datadropout.Config, d *datadropout.Data, dir strin
 		return
 	}
 	fmt.Fprintf(p.stderr, "%s: %d training, %d score, %d tune, %d test samples", c.Data, c.Train, c.Score, c.Tune, c.Test)
-	if planted := d.Planted(d.Split.Train); planted > 0 {
+	if d.Patches != nil {
+		p.beginDenoising(c, d)
+	} else if planted := d.Planted(d.Split.Train); planted > 0 {
 		fmt.Fprintf(p.stderr, ", %d wrong labels planted", planted)
 	}
-	for _, note := range d.Images.Notes {
+	for _, note := range d.Notes() {
 		fmt.Fprintf(p.stderr, "\nnote: %s", note)
 	}
 	fmt.Fprintf(p.stderr, "\n%s, %s of batches of %d, %s, into %s\n", c.Net, report.Counted(c.Recipe.Epochs, "epoch"), c.Recipe.BatchSize, report.Counted(c.Seeds, "seed"), dir)
@@ -107,6 +109,9 @@ func (p *textPrinter) result(o *datadropout.Outcome, dir string) {
 	}
 	t.Flush()
 	fmt.Fprintln(w)
+	if o.Result.Denoising != nil {
+		p.testImages(&o.Result)
+	}
 	if len(o.Dropped) > 0 {
 		fmt.Fprintf(w, "dropped - full:          %s\n", m.Effect(o.Result.Effect))
 		fmt.Fprintf(w, "dropped - random:        %s\n", m.Effect(*o.Result.Control.Random))
@@ -120,5 +125,10 @@ func (p *textPrinter) result(o *datadropout.Outcome, dir string) {
 		fmt.Fprintln(w, guards)
 	}
 	fmt.Fprintf(w, "Verdict: %s\n", report.Verdict(o))
-	fmt.Fprintf(w, "Took %s; the page to look at is %s\n", time.Duration(o.Result.Seconds.Total*float64(time.Second)).Round(time.Second/10), filepath.Join(dir, report.PageFile))
+	took := time.Duration(o.Result.Seconds.Total * float64(time.Second)).Round(time.Second / 10)
+	if o.Result.Denoising != nil {
+		fmt.Fprintf(w, "Took %s; %s has the removal effects, and datadropout denoise --run %s IMAGE applies the network\n", took, filepath.Join(dir, report.ScoresFile), dir)
+		return
+	}
+	fmt.Fprintf(w, "Took %s; the page to look at is %s\n", took, filepath.Join(dir, report.PageFile))
 }

@@ -108,12 +108,18 @@ var recipeNames = strings.Join(train.RecipeNames(), ", ")
 // read reads the recipe and the config file, where they are named: a recipe gives way to the config file, and both to the flags that
 // were given.
 func (s *settings) read(f *pflag.FlagSet) error {
+	if s.file == "" && s.recipe == "" && s.asksForDenoising(f) {
+		s.recipe = datadropout.DenoiseRecipe
+	}
 	if err := s.readFiles(f); err != nil {
+		return err
+	}
+	if err := s.settleTask(f); err != nil {
 		return err
 	}
 	c := &s.config
 	c.Net = net.Variant(c.Net, s.activation, s.pooling)
-	if !slices.Contains(dataset.PicturesNames(), c.Data) && !slices.Contains(dataset.Known(), c.Data) {
+	if c.Task == datadropout.Classification && !slices.Contains(dataset.PicturesNames(), c.Data) && !slices.Contains(dataset.Known(), c.Data) {
 		if name, ok := recognized(c.Data); ok {
 			c.Data, c.DataDir = name, c.Data
 		}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/report"
+)
+
+// beginDenoising says, behind the number of images of each split, what is made of them.
+func (p *textPrinter) beginDenoising(c datadropout.Config, d *datadropout.Data) {
+	o := c.Denoise
+	fmt.Fprintf(p.stderr, " (images); %d training patches of %dx%d", len(d.Split.Train), o.PatchSize, o.PatchSize)
+	if o.NoisyDir == "" {
+		fmt.Fprintf(p.stderr, ", %s", o.Degrade)
+	} else {
+		fmt.Fprint(p.stderr, ", real pairs")
+	}
+	if planted := d.Planted(d.Split.Train); planted > 0 {
+		fmt.Fprintf(p.stderr, ", %d of them with a target spoiled on purpose", planted)
+	}
+}
+
+// mostTestImages bounds the table of test images.
+const mostTestImages = 12
+
+// testImages writes a row a test image: the PSNR before and after, in dB.
+func (p *textPrinter) testImages(r *datadropout.Result) {
+	var arms []string
+	for _, arm := range datadropout.Arms {
+		if a := r.Arms[arm]; a != nil && len(a.TestMetric) > 0 {
+			arms = append(arms, arm)
+		}
+	}
+	d := r.Denoising
+	t := tabwriter.NewWriter(p.stdout, 0, 4, 3, ' ', 0)
+	fmt.Fprint(t, "PSNR, dB (SSIM)\tnoisy")
+	for _, arm := range arms {
+		fmt.Fprintf(t, "\t%s", arm)
+	}
+	fmt.Fprintln(t)
+	for k, m := range d.Test {
+		if k == mostTestImages {
+			fmt.Fprintf(t, "%d more in %s\n", len(d.Test)-k, report.ResultFile)
+			break
+		}
+		fmt.Fprintf(t, "%s\t%.2f (%.3f)", m.ID, m.NoisyPSNR, m.NoisySSIM)
+		for _, arm := range arms {
+			fmt.Fprintf(t, "\t%.2f (%.3f)", m.PSNR[arm], m.SSIM[arm])
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+	fmt.Fprintln(p.stdout)
+}

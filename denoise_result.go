@@ -1,0 +1,105 @@
+package datadropout
+
+import (
+	"context"
+	"math"
+
+	"github.com/datadropout/datadropout/restore"
+	"github.com/datadropout/datadropout/train"
+)
+
+// DenoisingResult is what result.json holds for denoising alone. PSNR is in dB. Inputs are measured as they are, restored images as a
+// file of 8 bits holds them.
+type DenoisingResult struct {
+	// Degradation is how noisy images were made in training, and Evaluated in the other splits; both are empty for real pairs.
+	Degradation string `json:"degradation"`
+	Evaluated   string `json:"evaluated"`
+	Channels    int    `json:"channels"`
+	PatchSize   int    `json:"patch_size"`
+	// TrainImages, ScoreImages, TuneImages and TestImages count the images of the splits. DropUnit is what was dropped, and
+	// ImagesDropped the number of training images of which no patch is left.
+	TrainImages   int    `json:"train_images"`
+	ScoreImages   int    `json:"score_images"`
+	TuneImages    int    `json:"tune_images"`
+	TestImages    int    `json:"test_images"`
+	DropUnit      string `json:"drop_unit"`
+	ImagesDropped int    `json:"images_dropped"`
+	// NoisyPSNR and NoisySSIM are the means of the noisy test images.
+	NoisyPSNR Number `json:"noisy_psnr"`
+	NoisySSIM Number `json:"noisy_ssim"`
+	// Test has an entry a test image.
+	Test []TestImage `json:"test"`
+}
+
+// TestImage is how one test image was restored: the means over seeds of each arm.
+type TestImage struct {
+	ID        string            `json:"id"`
+	Height    int               `json:"height"`
+	Width     int               `json:"width"`
+	NoisyPSNR Number            `json:"noisy_psnr"`
+	NoisySSIM Number            `json:"noisy_ssim"`
+	PSNR      map[string]Number `json:"psnr"`
+	SSIM      map[string]Number `json:"ssim"`
+}
+
+// measureImages appends the figures of an arm's model on the test images: the mean PSNR as its metric, and the mean loss.
+func (r *runner) measureImages(ctx context.Context, m *train.Model, arm string, a *ArmResult) error {
+	restorer, err := restore.NewRestorer(r.backend, r.network, m)
+	if err != nil {
+		return err
+	}
+	defer restorer.Close()
+	scores, err := restorer.Measure(ctx, r.data.TestSet, 0)
+	if err != nil {
+		return err
+	}
+	mean := restore.Mean(scores)
+	a.TestMetric, a.TestLoss, a.TestSSIM = append(a.TestMetric, mean.PSNR), append(a.TestLoss, mean.Loss), append(a.TestSSIM, mean.SSIM)
+	a.images = append(a.images, scores)
+	return nil
+}
+
+// denoisingResult gathers what only denoising has; nil in classification.
+func (r *runner) denoisingResult() *DenoisingResult {
+	if r.data.Patches == nil {
+		return nil
+	}
+	c, o, d := r.config, r.config.Denoise, r.data
+	out := &DenoisingResult{
+		Channels: o.Channels, PatchSize: o.PatchSize, DropUnit: o.DropUnit,
+		TrainImages: c.Train, ScoreImages: c.Score, TuneImages: c.Tune, TestImages: c.Test,
+	}
+	if o.NoisyDir == "" {
+		out.Degradation, out.Evaluated = o.Degrade.String(), o.evaluated().String()
+	}
+	left := map[int]bool{}
+	for _, i := range r.out.Kept {
+		left[d.Patches.Patch(i).Pair] = true
+	}
+	of := map[int]bool{}
+	for _, i := range d.Split.Train {
+		of[d.Patches.Patch(i).Pair] = true
+	}
+	out.ImagesDropped = len(of) - len(left)
+	arms := r.out.Result.Arms
+	for i, s := range arms[Full].images[0] {
+		t := TestImage{ID: s.ID, Height: s.Height, Width: s.Width, NoisyPSNR: Number(s.NoisyPSNR), NoisySSIM: Number(s.NoisySSIM),
+			PSNR: map[string]Number{}, SSIM: map[string]Number{}}
+		for _, arm := range Arms {
+			seeds := float64(len(arms[arm].images))
+			for _, scores := range arms[arm].images {
+				t.PSNR[arm] += Number(scores[i].PSNR / seeds)
+				t.SSIM[arm] += Number(scores[i].SSIM / seeds)
+			}
+		}
+		out.Test = append(out.Test, t)
+	}
+	mean := restore.Mean(arms[Full].images[0])
+	out.NoisyPSNR, out.NoisySSIM = Number(mean.NoisyPSNR), Number(mean.NoisySSIM)
+	if math.IsNaN(mean.SSIM) {
+		for _, arm := range Arms {
+			arms[arm].TestSSIM = nil // JSON has no NaN
+		}
+	}
+	return out
+}
