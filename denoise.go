@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/net"
 )
 
@@ -150,6 +151,8 @@ func (c *Config) validateDenoising() error {
 		return usagef("the influence network %s maps no images to images; denoisers are: %s", c.InfluenceNet, strings.Join(net.Denoisers(), ", "))
 	case c.InfluenceNet != "" && net.TakesNoiseMap(c.InfluenceNet) != net.TakesNoiseMap(c.Net):
 		return usagef("%s and %s can't be trained on the same data: one of them takes a map of the noise", c.Net, c.InfluenceNet)
+	case influence.Recording(c.Estimator, c.Influence).Dynamics:
+		return usagef("the estimator %s ranks samples by their classes, and images to denoise have none", c.Estimator)
 	case !c.Recipe.Augmentation.IsZero():
 		return usagef("the augmentation %s is for classification; denoising has the symmetries of a patch", c.Recipe.Augmentation)
 	case d.Color != "" && !slices.Contains(dataset.ColorModes, d.Color):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"image/png"
 	"io"
 	"io/fs"
@@ -275,7 +276,9 @@ func (o *denoiseOptions) denoise(ctx context.Context, r *restore.Restorer, c *da
 	}
 	noisy := restore.FromPicture(picture)
 	if o.add > 0 {
-		rng := rand.New(rand.NewPCG(uint64(len(noisy.Pix)), 0)) // the same noise each time
+		name := fnv.New64a() // the same noise each time, and not the same for all images
+		name.Write([]byte(filepath.Base(path)))
+		rng := rand.New(rand.NewPCG(name.Sum64(), 0))
 		for k := range noisy.Pix {
 			noisy.Pix[k] += float32(o.add / 255 * rng.NormFloat64())
 		}
