@@ -51,7 +51,7 @@ func runThin(t *testing.T, c Config, threads string, store Store) *Outcome {
 		t.Fatal(err)
 	}
 	defer backend.Finalize()
-	data, err := LoadData(&c)
+	data, err := LoadData(t.Context(), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestLeakageIsTold(t *testing.T) {
 	c := thinRun()
 	c.Data, c.DataDir, c.Denoise.TestDir = dataset.FolderName, dir, test
 	c.Train, c.Score, c.Tune, c.Test = 0, 1, 1, 0
-	d, err := LoadData(&c)
+	d, err := LoadData(t.Context(), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestLeakageIsTold(t *testing.T) {
 		t.Errorf("%d training and %d test images, notes %v", c.Train, c.Test, d.Notes())
 	}
 	c.Train = 40
-	if _, err := LoadData(&c); err == nil || !strings.Contains(err.Error(), "asks for 42 samples, only 6 available") {
+	if _, err := LoadData(t.Context(), &c); err == nil || !strings.Contains(err.Error(), "asks for 42 samples, only 6 available") {
 		t.Errorf("%v", err)
 	}
 }
