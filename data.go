@@ -140,20 +140,26 @@ func open(ctx context.Context, c *Config) (train, test *dataset.Images, err erro
 	if !c.ofPictures() {
 		return openNamed(c)
 	}
-	o := dataset.PictureOptions{SkipUnreadable: c.SkipUnreadable, Memory: c.DataMemory}
-	if c.ImageSize != "" {
-		if o.Height, o.Width, err = dataset.ParseSize(c.ImageSize); err != nil {
-			return nil, nil, &UsageError{Err: err}
-		}
-	}
-	if o.Columns, err = dataset.ParseColumns(c.DataColumns); err != nil {
-		return nil, nil, &UsageError{Err: err}
-	}
-	p, err := dataset.OpenPictures(ctx, c.Data, c.DataDir, o)
+	p, err := openPictures(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
 	return p.Train, p.Test, nil
+}
+
+// openPictures reads the images of a person's own that the settings name.
+func openPictures(ctx context.Context, c *Config) (*dataset.Pictures, error) {
+	o := dataset.PictureOptions{SkipUnreadable: c.SkipUnreadable, Memory: c.DataMemory}
+	var err error
+	if c.ImageSize != "" {
+		if o.Height, o.Width, err = dataset.ParseSize(c.ImageSize); err != nil {
+			return nil, &UsageError{Err: err}
+		}
+	}
+	if o.Columns, err = dataset.ParseColumns(c.DataColumns); err != nil {
+		return nil, &UsageError{Err: err}
+	}
+	return dataset.OpenPictures(ctx, c.Data, c.DataDir, o)
 }
 
 // openNamed reads the data set from its folder, which is the user's cache where the settings name none. What is missing

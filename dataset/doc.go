@@ -1,5 +1,6 @@
 // Package dataset holds what networks are trained and judged on: labeled images, the readers that fill them, the
-// procedural set that needs no files, splits, planted label noise for experiments, augmentation, and content hashes.
+// procedural set that needs no files, splits, planted label noise for experiments, augmentation, content hashes, and the inspection of a set
+// before anything is trained on it.
 //
 // Training and scoring see a data set only as a [Source]. [Images] is the Source for classification. A way through the
 // package, from files to a ready training set:

@@ -54,6 +54,8 @@ type Pictures struct {
 	Train, Test *Images
 	// Skipped lists what could not be read, in the order of the records.
 	Skipped []Unreadable
+	// Sizes tells of the sizes that the others have before they are brought to one.
+	Sizes SizeRange
 }
 
 // OpenPictures reads images of a person's own: a folder ([FolderName]), a manifest ([ManifestName]) or Parquet files
@@ -199,11 +201,15 @@ func (c *collection) read(ctx context.Context, o PictureOptions) (*Pictures, err
 
 // finish reports what is wrong with the whole, and notes what a reader of results must know.
 func (c *collection) finish(f *Pictures, o PictureOptions, note string, digests [][sha256.Size]byte) error {
+	var sizes []imageSize
 	for _, p := range c.pictures {
 		if p.err != nil {
 			f.Skipped = append(f.Skipped, Unreadable{p.where, p.err})
+		} else {
+			sizes = append(sizes, p.info.size)
 		}
 	}
+	f.Sizes = sizeRange(sizes)
 	if len(f.Skipped) > 0 {
 		e := &UnreadableError{Dir: c.path, Files: f.Skipped}
 		if !o.SkipUnreadable {

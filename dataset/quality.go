@@ -2,6 +2,9 @@ package dataset
 
 import "math"
 
+// BlankContrast is the contrast below which an image is nearly blank: a standard deviation of 8 of 255 gray levels.
+const BlankContrast = 0.03
+
 // Contrast returns the standard deviation of the brightness of the image at position i, in units of pixel/255: 0 for a blank
 // image. The brightness of a pixel is the mean of its color channels.
 func (s *Images) Contrast(i int) float64 {
@@ -49,7 +52,8 @@ func (s *Images) brightness(i int) []float64 {
 	if colors == 2 || colors == 4 {
 		colors--
 	}
-	pix := s.Pixels(i)
+	pix, loan := s.lend(i)
+	defer s.takeBack(loan)
 	out := make([]float64, s.Height*s.Width)
 	for k := range out {
 		sum := 0

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/datadropout/datadropout/dataset"
 )
 
 // Reason is why a sample may be harmful, in words, with what speaks for it.
@@ -11,9 +13,8 @@ type Reason struct{ Title, Evidence string }
 
 // Limits of the reasons. Ranks are shares of the training samples.
 const (
-	blankContrast = 0.03 // a standard deviation of 8 of 255 gray levels
-	lowRank       = 0.01
-	isolated      = 0.99
+	lowRank  = 0.01
+	isolated = 0.99
 	// agreeing is the share of the neighbors that must have one label.
 	agreeing = 0.6
 	// doubted is the probability of the label below which the model disagrees even though it predicts it.
@@ -32,7 +33,7 @@ func (c *Content) reasons(s Sample) []Reason {
 	} else if other := otherLabels(f.NearCopies, s.Label); len(other) > 0 {
 		add("Almost a copy of one with another label", "its pixels hardly differ from those of %s", c.named(other))
 	}
-	if f.Contrast < blankContrast && f.ContrastRank < lowRank {
+	if f.Contrast < dataset.BlankContrast && f.ContrastRank < lowRank {
 		add("Nearly blank", "its brightness has a standard deviation of %.3f (of 1), which is less than %s of the training pictures have", f.Contrast, share(1-f.ContrastRank))
 	} else if f.SharpnessRank < lowRank {
 		add("Blurred", "it has less fine detail than %s of the training pictures", share(1-f.SharpnessRank))

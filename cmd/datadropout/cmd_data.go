@@ -22,12 +22,12 @@ import (
 func newDataCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
-		Short: "List and download data sets",
-		Long:  "data lists the data sets that are known by name, and downloads them.\n\n" + dataExitCodes,
+		Short: "List, download and inspect data sets",
+		Long:  "data lists the data sets that are known by name, downloads them, and shows what is in a data set.\n\n" + dataExitCodes,
 		Args:  unknownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDataListCommand(), newDataFetchCommand())
+	cmd.AddCommand(newDataListCommand(), newDataFetchCommand(), newDataInfoCommand())
 	return cmd
 }
 
@@ -35,6 +35,7 @@ const dataExitCodes = `Exit codes:
   0    done
   1    failed
   2    wrong usage
+  10   an input is missing or unreadable
   130  interrupted; the same command goes on
 `
 

@@ -38,7 +38,8 @@ type settings struct {
 
 func defaultSettings() settings { return settings{config: datadropout.DefaultConfig()} }
 
-func (s *settings) addDataFlags(f *pflag.FlagSet) {
+// addSourceFlags adds those that say which images are read.
+func (s *settings) addSourceFlags(f *pflag.FlagSet) {
 	c := &s.config
 	f.StringVar(&c.Data, "data", c.Data, "data set by name ("+strings.Join(dataset.Known(), ", ")+"), or a path: of the files of one of these, of a folder that holds a folder of images for each class, of a CSV file of paths and labels, or of Parquet files")
 	f.StringVar(&c.DataDir, "data-dir", c.DataDir, "folder that holds the data set's files (default: where data fetch puts them)")
@@ -47,6 +48,11 @@ func (s *settings) addDataFlags(f *pflag.FlagSet) {
 	f.BoolVar(&c.SkipUnreadable, "skip-unreadable", c.SkipUnreadable, "leave out images of your own that can't be read")
 	f.Var(&mebibytes{&c.DataMemory, 1}, "data-memory", "MiB of their pixels that may be in memory; more are kept in a file in the cache folder (default 2048)")
 	f.BoolVar(&s.fetch, "fetch", false, "download the data set where it is missing")
+}
+
+func (s *settings) addDataFlags(f *pflag.FlagSet) {
+	c := &s.config
+	s.addSourceFlags(f)
 	f.IntVar(&c.Train, "train", c.Train, "training samples; 0: what the other splits leave")
 	f.IntVar(&c.Score, "score", c.Score, "samples that influence is computed on; 0: a default share")
 	f.IntVar(&c.Tune, "tune", c.Tune, "samples that choose the amount to drop; 0: a default share")
