@@ -16,7 +16,8 @@ import (
 )
 
 // derivatives evaluates the derivatives of the per-sample losses at a problem's model, over any set of positions: the
-// one primitive that carries every estimator. Vectors in parameter space have length P, the number of parameters.
+// one primitive that carries every estimator. The losses are those of training, with its smoothed labels; see measured.
+// Vectors in parameter space have length P, the number of parameters.
 // It is not safe for concurrent use.
 type derivatives struct {
 	problem *Problem
@@ -38,11 +39,11 @@ func newDerivatives(p *Problem, tick func(samples int)) (*derivatives, error) {
 		size = defaultBatch
 	}
 	n := len(p.Model.Theta)
-	d := &derivatives{
-		problem: p, tick: tick,
-		batch: train.NewBatch(p.Source, min(size, max(len(p.Train), len(p.Score)))),
-		execs: map[string]*Exec{},
+	batch, err := train.NewTrainingBatch(p.Source, min(size, max(len(p.Train), len(p.Score))), p.Recipe, p.Loss)
+	if err != nil {
+		return nil, err
 	}
+	d := &derivatives{problem: p, tick: tick, batch: batch, execs: map[string]*Exec{}}
 	d.fixed = []any{tensors.FromFlatDataAndDimensions(p.Model.Theta, n), d.batch.X, d.batch.Y, d.batch.Weights}
 	if len(p.Model.State) > 0 {
 		d.fixed = append(d.fixed, tensors.FromFlatDataAndDimensions(p.Model.State, len(p.Model.State)))
@@ -62,6 +63,13 @@ func (d *derivatives) close() {
 	if d.direction != nil {
 		_ = d.direction.FinalizeAll()
 	}
+}
+
+// measured carries out evaluations for the loss that models are measured by, whose labels are not smoothed: that of the score
+// split.
+func (d *derivatives) measured(evaluate func() error) error {
+	defer d.batch.Smooth(d.batch.Smooth(0))
+	return evaluate()
 }
 
 // evaluation is one batch inside a graph: the parameter and state tensors, the outputs and the losses [batch], and their weighted

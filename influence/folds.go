@@ -30,7 +30,11 @@ func (p *Problem) FoldPositions() [][]int { return p.folds() }
 func (d *derivatives) targets(ctx context.Context) ([][]float64, error) {
 	var all [][]float64
 	for _, positions := range d.problem.folds() {
-		g, err := d.meanGradient(ctx, positions)
+		var g []float64
+		err := d.measured(func() (err error) {
+			g, err = d.meanGradient(ctx, positions)
+			return err
+		})
 		if err == nil {
 			err = finite(g, "the gradient of the validation loss")
 		}

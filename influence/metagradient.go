@@ -160,7 +160,11 @@ func newSweep(ctx context.Context, p *Problem, count *counter) (*sweep, error) {
 		d.tick = nil // the samples are counted once
 		var moved [][]float64
 		for _, positions := range p.folds() {
-			m, err := d.mean(ctx, "state gradient", d.stateGradientGraph, size, positions)
+			var m []float64
+			err := d.measured(func() (err error) {
+				m, err = d.mean(ctx, "state gradient", d.stateGradientGraph, size, positions)
+				return err
+			})
 			if err != nil {
 				s.close()
 				return nil, err

@@ -66,6 +66,10 @@ func replayedLoss(t *testing.T, oracle *retraining, images *dataset.Images, weig
 		}
 		x, y := tensorsOf(batch, func(k int, x, y []float32) {
 			source.FillEpoch(batch[k], p.TrainSeed, uint64((s*len(batch)+k)/len(p.Train)), x, y)
+			smooth := float32(p.Recipe.LabelSmoothing)
+			for j := range y {
+				y[j] = (1-smooth)*y[j] + smooth/3
+			}
 		})
 		out, err := oracle.step.Call(theta, state, x, y, w)
 		if err != nil {
@@ -100,6 +104,7 @@ func TestMetagradientOfRecipes(t *testing.T) {
 		"as it is":  func(*train.Recipe) {},
 		"Nesterov":  func(r *train.Recipe) { r.Nesterov = true },
 		"augmented": func(r *train.Recipe) { r.Augmentation = dataset.Augmentation{Crop: 1, Flip: true, Cutout: 1} },
+		"smoothed":  func(r *train.Recipe) { r.LabelSmoothing = 0.3 },
 		"colors and milestones": func(r *train.Recipe) {
 			r.Augmentation.Brightness, r.Schedule, r.Milestones = 0.5, train.Milestones, []float64{0.5, 3}
 		},

@@ -27,7 +27,11 @@ func GradientProducts(ctx context.Context, p *Problem) ([][]float64, error) {
 			}
 			gradients = append(gradients, g)
 		}
-		rows, err := d.directionals(ctx, p.Score, gradients)
+		var rows [][]float64
+		err := d.measured(func() (err error) {
+			rows, err = d.directionals(ctx, p.Score, gradients)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}

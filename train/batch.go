@@ -23,6 +23,7 @@ type Batch struct {
 	src          dataset.Source
 	size         int
 	xSize, ySize int
+	smoothing    float32
 	filled       int // samples in X and Y; what follows is zero
 	weighted     int // samples that Weights counts
 }
@@ -35,6 +36,24 @@ func NewBatch(src dataset.Source, size int) *Batch {
 	b := &Batch{X: tensor(src.InputDims()...), Y: tensor(src.TargetDims()...), Weights: tensor(), src: src, size: size}
 	b.xSize, b.ySize = b.X.Size()/size, b.Y.Size()/size
 	return b
+}
+
+// NewTrainingBatch is NewBatch with the targets that training by the recipe has: smoothed, where it says so. Smoothing for another
+// loss than the cross-entropy of classes is an error.
+func NewTrainingBatch(src dataset.Source, size int, r Recipe, l Loss) (*Batch, error) {
+	if dims := src.TargetDims(); r.LabelSmoothing > 0 && (l.Name() != CrossEntropy{}.Name() || len(dims) != 1) {
+		return nil, fmt.Errorf("label smoothing is for the %s of classes, not for the %s on targets of dimensions %v", CrossEntropy{}.Name(), l.Name(), dims)
+	}
+	b := NewBatch(src, size)
+	b.Smooth(r.LabelSmoothing)
+	return b, nil
+}
+
+// Smooth makes the targets of the batches to come (1-epsilon) y + epsilon/K, for K values of a target, and returns the
+// epsilon before.
+func (b *Batch) Smooth(epsilon float64) (before float64) {
+	before, b.smoothing = float64(b.smoothing), float32(epsilon)
+	return before
 }
 
 // Size returns the number of samples of a full batch.
@@ -68,7 +87,13 @@ func (b *Batch) fill(positions []int, fill func(k int, x, y []float32)) error {
 	errX := tensors.MutableFlatData(b.X, func(x []float32) {
 		errY = tensors.MutableFlatData(b.Y, func(y []float32) {
 			for k := range positions {
-				fill(k, x[k*b.xSize:(k+1)*b.xSize], y[k*b.ySize:(k+1)*b.ySize])
+				target := y[k*b.ySize : (k+1)*b.ySize]
+				fill(k, x[k*b.xSize:(k+1)*b.xSize], target)
+				if b.smoothing > 0 {
+					for j, v := range target {
+						target[j] = float32((1-b.smoothing)*v) + b.smoothing/float32(b.ySize)
+					}
+				}
 			}
 			if len(positions) < b.filled {
 				clear(x[len(positions)*b.xSize : b.filled*b.xSize])

@@ -36,6 +36,10 @@ type Recipe struct {
 	// Milestones are where the learning rate drops in the milestones schedule, in ascending order: below 1 as shares of the
 	// whole training, from 1 on in epochs.
 	Milestones []float64 `yaml:"milestones,omitempty,flow" json:"milestones,omitempty"`
+	// LabelSmoothing, the epsilon in [0, 1) of Szegedy et al. (CVPR 2016, section 7), makes the target of a training step
+	// (1-epsilon) y + epsilon/K for K classes: of the loss that is trained for, and that influence differentiates, not of
+	// what models are measured by. It is for the cross-entropy.
+	LabelSmoothing float64 `yaml:"label_smoothing,omitempty" json:"label_smoothing,omitempty"`
 	// Augmentation varies the samples that a training step sees, which the source must allow: see [dataset.Augmented].
 	// Evaluation and scoring see them plain.
 	Augmentation dataset.Augmentation `yaml:"augmentation,omitempty" json:"augmentation,omitzero"`
@@ -57,6 +61,8 @@ func (r Recipe) Validate() error {
 		return fmt.Errorf("the momentum of Nesterov needs a momentum above 0")
 	case !finite(r.WeightDecay) || r.WeightDecay < 0:
 		return fmt.Errorf("the weight decay must not be negative, got %v", r.WeightDecay)
+	case !finite(r.LabelSmoothing) || r.LabelSmoothing < 0 || r.LabelSmoothing >= 1:
+		return fmt.Errorf("the label smoothing must lie in [0, 1), got %v", r.LabelSmoothing)
 	case !finite(r.WarmupFraction) || r.WarmupFraction < 0 || r.WarmupFraction >= 1:
 		return fmt.Errorf("the warmup fraction must lie in [0, 1), got %v", r.WarmupFraction)
 	case r.StepEvery < 0:

@@ -187,7 +187,7 @@ func (c *recorder) sample(i int, early bool, z, y []float32) {
 	r.Learned[i] = r.Learned[i] || correct
 	r.Presentations[i]++
 	if early {
-		r.EL2N[i] += c.distance(z, y)
+		r.EL2N[i] += c.distance(z, label)
 		c.earlySeen[i]++
 	}
 }
@@ -226,8 +226,8 @@ func margin(z []float32, label int) float64 {
 	return float64(z[label]) - other
 }
 
-// distance returns |softmax(z) - y|_2.
-func (c *recorder) distance(z, y []float32) float64 {
+// distance returns |softmax(z) - y|_2 for the one-hot y of the label, whether or not training smooths it.
+func (c *recorder) distance(z []float32, label int) float64 {
 	top, sum := float64(z[largest(z)]), 0.0
 	for k, x := range z {
 		c.probability[k] = math.Exp(float64(x) - top)
@@ -235,7 +235,10 @@ func (c *recorder) distance(z, y []float32) float64 {
 	}
 	squares := 0.0
 	for k, p := range c.probability {
-		d := p/sum - float64(y[k])
+		d := p / sum
+		if k == label {
+			d--
+		}
 		squares += d * d
 	}
 	return math.Sqrt(squares)

@@ -50,9 +50,13 @@ func (e *Engine) newRound(src dataset.Source, idx []int, r Recipe, seed uint64) 
 		}
 	}
 	size := min(r.BatchSize, len(idx))
+	batch, err := NewTrainingBatch(src, size, r, e.loss)
+	if err != nil {
+		return nil, err
+	}
 	run := &round{
 		engine: e, recipe: r, seed: seed, order: order, steps: r.Steps(len(idx)),
-		positions: make([]int, size), epochs: make([]uint64, size), batch: NewBatch(src, size),
+		positions: make([]int, size), epochs: make([]uint64, size), batch: batch,
 		rate:  tensors.FromScalar(float32(0)),
 		mu:    r.MomentumFactor(),
 		decay: tensors.FromScalar(float32(r.WeightDecay)),

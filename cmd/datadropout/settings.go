@@ -80,6 +80,7 @@ func (s *settings) addTrainingFlags(f *pflag.FlagSet) {
 	f.IntVar(&c.Recipe.StepEvery, "step-every", c.Recipe.StepEvery, "epochs between two drops, means --schedule step; 0: a third of them")
 	f.Float64Var(&c.Recipe.StepFactor, "step-factor", c.Recipe.StepFactor, "factor of the learning rate at a drop or milestone; 0: 0.1")
 	f.Float64Var(&c.Recipe.WarmupFraction, "warmup", c.Recipe.WarmupFraction, "share of the steps over which the learning rate rises")
+	f.Float64Var(&c.Recipe.LabelSmoothing, "label-smoothing", c.Recipe.LabelSmoothing, "share of a training target that is spread over all classes; scores follow the loss trained for, results are measured without")
 	f.Var(&augmentation{&c.Recipe.Augmentation}, "augment", "how training images are varied, such as crop:4,flip,cutout:8; terms: "+dataset.AugmentationSyntax)
 }
 
