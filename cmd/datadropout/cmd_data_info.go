@@ -8,15 +8,14 @@ import (
 	"fmt"
 	"image/png"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2/maybe"
 	"github.com/spf13/cobra"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/durable"
 )
 
 type dataInfoOptions struct {
@@ -119,15 +118,8 @@ func writeSheet(path string, s *dataset.Images) error {
 	if err := png.Encode(&b, dataset.ContactSheet(s)); err != nil {
 		return err
 	}
-	err := maybe.WriteFile(path, b.Bytes(), 0o644)
-	if err == nil {
-		return nil
-	}
-	var file *fs.PathError
-	if errors.As(err, &file) {
-		err = file.Err // its path is that of a temporary file
-	}
-	return fmt.Errorf("%s: the contact sheet can't be written: %s", path, err) // no input is missing
+	_, err := durable.WriteFile(path, b.Bytes())
+	return err
 }
 
 // infoLine is what info --json prints.
