@@ -100,8 +100,13 @@ func TestSeams(t *testing.T) {
 		r.net.Reach /= 2
 		seen := apart()
 		r.net.Reach = reach
-		t.Logf("%s: seams of %.2g, with half of the overlap %.2g", tt.name, seam, seen)
-		if seam > 1e-5 {
+		// Winograd convolutions round by the place of a pixel in its tile; the network is a random one, whose values are large.
+		size := 1.0
+		for _, v := range whole.Pix {
+			size = max(size, math.Abs(float64(v)))
+		}
+		t.Logf("%s: seams of %.2g, with half of the overlap %.2g, in values of up to %.2g", tt.name, seam, seen, size)
+		if seam > 5e-5*size {
 			t.Errorf("%s: seams of %v", tt.name, seam)
 		}
 		if seen < 1e-4 {

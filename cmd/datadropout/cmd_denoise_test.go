@@ -94,7 +94,7 @@ func TestDenoise(t *testing.T) {
 		{[]string{"--run", out, filepath.Join(photos, "none.png")}, exitInput, "none.png: no such file or directory"},
 		{[]string{"--run", out, "--out", filepath.Join(photos, "flat.png"), one}, exitUsage, "is there already: --force writes over it"},
 		{[]string{"--run", out, "--arm", "reviewed", one}, exitUsage, "has no model of the arm reviewed"},
-		{[]string{"--run", out, "--seed-number", "1", one}, exitUsage, "the run has 1 seeds"},
+		{[]string{"--run", out, "--seed-number", "1", one}, exitUsage, "the run has 1 seed, numbered from 0"},
 		{[]string{"--run", out, "--reference", filepath.Join(photos, "flat.png"), one}, exitInput, "the reference is of 7x1 pixels"},
 		{[]string{"--run", out, "--add-noise", "256", one}, exitUsage, "--add-noise wants a sigma of 0..255"},
 		{[]string{"--run", out, "--out", filepath.Join(photos, "x") + string(filepath.Separator), one, one}, exitUsage, "would both be written to"},
