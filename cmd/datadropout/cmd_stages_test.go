@@ -54,7 +54,7 @@ func TestStagesMakeARun(t *testing.T) {
 	args := with(out, "--evaluate-test")
 	args[0] = "train"
 	stdout, _ := done(exitDone, args...)
-	if !regexp.MustCompile(`(?m)^1 +\d+\.\d\d % +\d\.\d{3} +\d+\.\d\d % +\d\.\d{3} +\S+s\nNext: datadropout score --run '.*/a run'\n\z`).MatchString(stdout) {
+	if !regexp.MustCompile(`(?m)^1 +\d+\.\d\d % +\d\.\d{3} +\d+\.\d\d % +\d\.\d{3} +\d+\.\d s\nNext: datadropout score --run '.*/a run'\n\z`).MatchString(stdout) {
 		t.Errorf("train prints\n%s", stdout)
 	}
 	full := filesOf(t, out)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"text/tabwriter"
-	"time"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/report"
@@ -40,7 +39,7 @@ func printTrained(w io.Writer, o *runOptions, trained []datadropout.RoundOne) {
 		if r.TestMetric != nil {
 			fmt.Fprintf(t, "%s\t%.3f\t", report.Percent(*r.TestMetric, math.NaN()), *r.TestLoss)
 		}
-		fmt.Fprintln(t, time.Duration(r.Seconds*float64(time.Second)).Round(time.Second/10))
+		fmt.Fprintf(t, "%.1f s\n", r.Seconds)
 	}
 	t.Flush()
 	o.next(w, "score --run")
