@@ -17,10 +17,18 @@ func (r *runner) trainingOf(by *trainer, idx []int, seed uint64) string {
 	return digest(func(h hash.Hash) {
 		recipe, _ := json.Marshal(by.recipe) // a recipe that was validated has no number that JSON lacks
 		fmt.Fprintf(h, "%s\n%s\n%s\n%d\n", r.config.Backend, by.network.Name, recipe, seed)
+		if r.data.Patches != nil {
+			// The settings that patches are made by; which images they are of is in the hash of the data.
+			patches, _ := json.Marshal(r.config.deciding().Denoise)
+			fmt.Fprintf(h, "%s\n", patches)
+		}
 		for _, i := range idx {
 			fmt.Fprintln(h, i)
-			if r.data.Images != nil && len(r.data.Images.Labels) > i {
-				fmt.Fprintln(h, r.data.Images.Labels[i])
+			if r.data.Images == nil {
+				continue
+			}
+			if labels := r.data.Images.Labels; len(labels) > i {
+				fmt.Fprintln(h, labels[i])
 			}
 		}
 	})

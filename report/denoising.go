@@ -60,7 +60,7 @@ func patchTable(o *datadropout.Outcome, places []int) []byte {
 	if e.StandardError != nil {
 		header = append(header, "standard_error", "p_value")
 	}
-	planted := o.Result.Data.Planted > 0
+	planted := o.Data.Planted(o.Data.Split.Train) > 0
 	if planted {
 		header = append(header, "planted")
 	}
