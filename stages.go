@@ -78,7 +78,7 @@ func stages(ctx context.Context, c Config, d *Data, backend compute.Backend, sto
 	r.out.Result = Result{
 		Data: DataResult{Name: c.Data, Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune), Test: len(d.Split.Test),
 			Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Classes()},
-		Infl: r.influenceResult(), Drop: r.drop,
+		Metric: d.Loss().Metric(), Infl: r.influenceResult(), Drop: r.drop,
 	}
 	return r.out, nil
 }

@@ -1,10 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -30,15 +32,14 @@ var (
 
 // ReadScores reads a scores.csv. Whatever is wrong in it is an error that names the file and the line.
 func ReadScores(path string) (*Scores, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			err = errors.New("no such file: no finished run is there")
-		}
-		return nil, &dataset.InputError{Path: path, Err: err}
+	raw, err := readFile(filepath.Dir(path), filepath.Base(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &dataset.InputError{Path: path, Err: errors.New("no such file: no finished run is there")}
 	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := csv.NewReader(bytes.NewReader(raw)).ReadAll()
 	if err == nil && len(rows) == 0 {
 		err = errors.New("line 1: empty, where the names of the columns should be")
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,8 @@ type runOptions struct {
 	keepEvery time.Duration
 	// stage is what a command that changes settings of a run makes anew by others; empty for one that does not.
 	stage string
+	// replaces says whether that command may replace a setting, a key of config.yaml.
+	replaces func(key string) bool
 	// again is the command that continues what this one does; empty for run --resume.
 	again string
 }
@@ -253,7 +256,7 @@ func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data, std
 	}
 	store, err := datadropout.OpenDirStore(o.out, is)
 	var differs *datadropout.DiffersError
-	if o.stage != "" && errors.As(err, &differs) && exitCodeOf(differs) == exitUsage {
+	if o.stage != "" && errors.As(err, &differs) && !slices.ContainsFunc(differs.Differences, func(d datadropout.Difference) bool { return !o.replaces(d.Setting) }) {
 		// Results of other settings go first: a kill must not leave them beside these.
 		if err := report.RemoveResults(o.out); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -63,7 +64,7 @@ func runTrain(ctx context.Context, o *runOptions, test bool, stdout, stderr io.W
 		if err != nil {
 			return err
 		}
-		printTrained(stdout, o, trained)
+		printTrained(stdout, o, report.MetricOf(w.data.Loss().Metric()), trained)
 		return nil
 	})
 }
@@ -88,6 +89,11 @@ func newStageCommand(o *runOptions, addFlags func(*pflag.FlagSet), cmd *cobra.Co
 	f.StringVar(&o.config.DataDir, "data-dir", "", "folder that holds the data set's files, if they have moved")
 	f.IntVar(&o.config.Threads, "threads", 0, "processors to use; 0: all")
 	o.addOutputFlags(f)
+	o.replaces = func(key string) bool {
+		name, ok := strings.CutPrefix(settingName(key), "--")
+		// Another estimator begins with its own defaults, also of what has no flag.
+		return ok && f.Lookup(name) != nil || o.rescored && strings.HasPrefix(key, "influence.")
+	}
 	return cmd
 }
 

@@ -181,3 +181,41 @@ func TestInterruptedTrainingGoesOn(t *testing.T) {
 		t.Error("what was kept of the training is still there")
 	}
 }
+
+// The stages of a run that denoises keep the settings of its patches, and show no labels.
+func TestStagesOfDenoising(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	code, stdout, stderr := runCommand(t, "train", "--out", out, "--data", "dead-leaves", "--net", "dncnn-7", "--sigma", "15", "--train", "4", "--score", "1", "--tune", "1",
+		"--test", "1", "--epochs", "1", "--seeds", "1", "--patch-size", "8", "--stride", "40", "--score-folds", "1", "--rule", "count:2")
+	if code != exitDone || !strings.Contains(stdout, "tune PSNR") || !strings.Contains(stdout, " dB") {
+		t.Fatalf("train: exit code %d, %q, %q", code, stdout, stderr)
+	}
+	config := readFile(t, filepath.Join(out, report.ConfigFile))
+	code, stdout, stderr = runCommand(t, "score", "--run", out, "--estimator", "random")
+	if code != exitDone || strings.Contains(stdout, "label") || !strings.HasPrefix(stderr, "--estimator was cg and is random: scores") || !strings.Contains(stderr, "seed 0: done before") {
+		t.Errorf("score: exit code %d, %q, %q", code, stdout, stderr)
+	}
+	if got := readFile(t, filepath.Join(out, report.ConfigFile)); strings.Replace(got, "estimator: random", "estimator: cg", 1) != config {
+		t.Errorf("score changed the settings\n%s\nto\n%s", config, got)
+	}
+	if code, stdout, stderr = runCommand(t, "select", "--run", out); code != exitDone || !strings.Contains(stdout, "Dropped: 2 of") {
+		t.Errorf("select: exit code %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// A setting is told by its flag, and by its key where it has none.
+func TestSettingName(t *testing.T) {
+	for key, want := range map[string]string{
+		"net": "--net", "recipe.epochs": "--epochs", "recipe.learning_rate": "--lr", "influence.scale": "--lissa-scale", "denoise.patch_size": "--patch-size",
+		"denoise.noisy_dir": "--noisy-data", "influence_seeds": "--influence-seeds", "influence.tolerance": "influence.tolerance of config.yaml",
+	} {
+		if got := settingName(key); got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+	for key, flag := range flagsOf {
+		if got := settingName(key); got != "--"+flag {
+			t.Errorf("%s: %s, but --%s is no flag of run", key, got, flag)
+		}
+	}
+}

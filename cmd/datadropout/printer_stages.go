@@ -20,7 +20,7 @@ func (o *runOptions) line(w io.Writer, v any) bool {
 }
 
 // printTrained prints a row a seed: how round 1 fares.
-func printTrained(w io.Writer, o *runOptions, trained []datadropout.RoundOne) {
+func printTrained(w io.Writer, o *runOptions, metric report.Metric, trained []datadropout.RoundOne) {
 	if o.line(w, struct {
 		Type  string                 `json:"type"`
 		Out   string                 `json:"out"`
@@ -29,15 +29,15 @@ func printTrained(w io.Writer, o *runOptions, trained []datadropout.RoundOne) {
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 3, ' ', 0)
-	head := "seed\ttune accuracy\ttune loss\t"
+	head := "seed\ttune " + metric.Name + "\ttune loss\t"
 	if trained[0].TestMetric != nil {
-		head += "test accuracy\ttest loss\t"
+		head += "test " + metric.Name + "\ttest loss\t"
 	}
 	fmt.Fprintln(t, head+"time")
 	for _, r := range trained {
-		fmt.Fprintf(t, "%d\t%s\t%.3f\t", r.Seed, report.Percent(r.TuneMetric, math.NaN()), r.TuneLoss)
+		fmt.Fprintf(t, "%d\t%s\t%.3f\t", r.Seed, metric.Value(r.TuneMetric, math.NaN()), r.TuneLoss)
 		if r.TestMetric != nil {
-			fmt.Fprintf(t, "%s\t%.3f\t", report.Percent(*r.TestMetric, math.NaN()), *r.TestLoss)
+			fmt.Fprintf(t, "%s\t%.3f\t", metric.Value(*r.TestMetric, math.NaN()), *r.TestLoss)
 		}
 		fmt.Fprintf(t, "%.1f s\n", r.Seconds)
 	}
@@ -67,15 +67,15 @@ func printScored(w io.Writer, o *runOptions, out *datadropout.Outcome) {
 		fmt.Fprintln(w, out.Solver.Message)
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 3, ' ', 0)
-	fmt.Fprintln(t, "\nmost harmful\tlabel\tdelta")
-	images := out.Data.Images
+	images := out.Data.Images // nil where images are restored
+	fmt.Fprintln(t, map[bool]string{true: "\nmost harmful\tlabel\tdelta", false: "\nmost harmful\tdelta"}[images != nil])
 	for _, place := range datadropout.MostHarmful(out.Estimates.Delta)[:min(shownScores, len(out.Estimates.Delta))] {
 		p := out.Data.Split.Train[place]
 		label := ""
-		if len(images.Labels) > p {
-			label = images.Classes[images.Labels[p]]
+		if images != nil {
+			label = images.Classes[images.Labels[p]] + "\t"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%+.3g\n", images.ID(p), label, out.Estimates.Delta[place])
+		fmt.Fprintf(t, "%s\t%s%+.3g\n", out.Data.Source().ID(p), label, out.Estimates.Delta[place])
 	}
 	t.Flush()
 	fmt.Fprintf(w, "\nAll are in %s.\n", o.written(report.ScoresFile))
@@ -103,7 +103,8 @@ func printSelected(w io.Writer, o *runOptions, out *datadropout.Outcome) {
 	}
 	if amounts := out.Result.Drop.Amounts; len(amounts) > 0 {
 		t := tabwriter.NewWriter(w, 0, 4, 3, ' ', 0)
-		fmt.Fprintln(t, "tried\tdropped\ttune accuracy\tchange of the tune loss\t")
+		metric := report.MetricOf(out.Result.Metric)
+		fmt.Fprintf(t, "tried\tdropped\ttune %s\tchange of the tune loss\t\n", metric.Name)
 		for _, a := range amounts {
 			rule, chosen := a.Rule, ""
 			if rule == "" {
@@ -112,7 +113,7 @@ func printSelected(w io.Writer, o *runOptions, out *datadropout.Outcome) {
 			if a.Chosen {
 				chosen = "chosen"
 			}
-			fmt.Fprintf(t, "%s\t%d\t%s\t%+.4f ± %.4f\t%s\n", rule, a.Count, report.Percent(a.Metric, math.NaN()), a.LossChange, a.StandardError, chosen)
+			fmt.Fprintf(t, "%s\t%d\t%s\t%+.4f ± %.4f\t%s\n", rule, a.Count, metric.Value(a.Metric, math.NaN()), a.LossChange, a.StandardError, chosen)
 		}
 		t.Flush()
 		fmt.Fprintln(w)

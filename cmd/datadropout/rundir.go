@@ -107,16 +107,21 @@ var flagsOf = map[string]string{
 	"recipe.batch_size": "batch", "recipe.learning_rate": "lr", "recipe.warmup_fraction": "warmup", "recipe.augmentation": "augment",
 	"influence.scale": "lissa-scale", "influence.depth": "lissa-depth", "influence.repeats": "lissa-repeats",
 	"influence.memory": "replay-memory", "influence.disk": "replay-disk",
+	"denoise.test_dir": "test-data", "denoise.noisy_dir": "noisy-data", "denoise.noisy_test_dir": "noisy-test-data",
 }
 
 // settingName is the flag of run for a key of config.yaml, or the key where there is none.
-func settingName(key string) string {
+func settingName(whole string) string {
+	key := whole
 	name := flagsOf[key]
 	if name == "" {
-		name = strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(key, "recipe."), "influence."), "_", "-")
+		for _, group := range []string{"recipe.", "influence.", "denoise."} {
+			key, _ = strings.CutPrefix(key, group)
+		}
+		name = strings.ReplaceAll(key, "_", "-")
 	}
 	if newRunCommand().Flags().Lookup(name) == nil {
-		return key + " of config.yaml"
+		return whole + " of config.yaml"
 	}
 	return "--" + name
 }

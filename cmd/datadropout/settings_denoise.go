@@ -54,6 +54,9 @@ func (s *settings) asksForDenoising(f *pflag.FlagSet) bool {
 // settleTask makes the settings, as read, those of their task.
 func (s *settings) settleTask(f *pflag.FlagSet) error {
 	c := &s.config
+	if s.resumed && f.Lookup("task") == nil {
+		return nil // a later stage: the settings of the run are those of its task
+	}
 	if !s.asksForDenoising(f) {
 		for _, name := range denoiseFlags {
 			if f.Changed(name) {
