@@ -132,8 +132,11 @@ func (r *runner) trial(ctx context.Context, p Proposal, k int, piece Event) (aft
 	if err != nil {
 		return nil, nil, err
 	}
-	after, err = r.engine.Evaluate(ctx, m, r.data.Source(), r.data.Split.Tune)
-	return after, before, err
+	if after, err = r.engine.Evaluate(ctx, m, r.data.Source(), r.data.Split.Tune); err != nil {
+		return nil, nil, err
+	}
+	r.observe.measured(piece, splitTune, after.Loss, after.Metric)
+	return after, before, nil
 }
 
 // try trains once, at the first seed, for every proposal and compares each with the full arm of that seed on the tune

@@ -23,14 +23,16 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 	for _, arm := range Arms {
 		for k, idx := range kept[arm] {
 			part++
-			r.observe.emit(Event{Type: "start", Stage: StageEvaluate, Part: part, Parts: parts, What: fmt.Sprintf("%s, seed %d", arm, r.seed(k))})
+			piece := Event{Type: "start", Stage: StageEvaluate, Kind: KindEvaluation, Part: part, Parts: parts, What: fmt.Sprintf("%s, seed %d", arm, r.seed(k))}
+			r.observe.emit(piece)
 			if err := r.measure(ctx, arm, k, idx, arms[arm]); err != nil {
 				return err
 			}
+			r.observe.measured(piece, splitTest, arms[arm].TestLoss[k], arms[arm].TestMetric[k])
 		}
 	}
 	seconds := time.Since(began).Seconds()
-	r.observe.emit(Event{Type: "done", Stage: StageEvaluate, Part: parts, Parts: parts, What: "all arms on all splits", Fraction: 1, Seconds: seconds})
+	r.observe.emit(Event{Type: "done", Stage: StageEvaluate, Kind: KindEvaluation, Part: parts, Parts: parts, What: "all arms on all splits", Fraction: 1, Seconds: seconds})
 
 	c, d := r.config, r.data
 	r.times.Total = r.times.Round1 + r.times.Influence + r.times.Choose + r.times.Round2 + seconds

@@ -44,12 +44,7 @@ type TestImage struct {
 
 // measureImages appends the figures of an arm's model on the test images: the mean PSNR as its metric, and the mean loss.
 func (r *runner) measureImages(ctx context.Context, m *train.Model, arm string, a *ArmResult) error {
-	restorer, err := restore.NewRestorer(r.backend, r.network, m)
-	if err != nil {
-		return err
-	}
-	defer restorer.Close()
-	scores, err := restorer.Measure(ctx, r.data.TestSet, 0)
+	scores, err := r.tools.restore(ctx, r.network, m, r.data.TestSet)
 	if err != nil {
 		return err
 	}

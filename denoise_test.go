@@ -16,6 +16,7 @@ import (
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/net"
+	"github.com/datadropout/datadropout/train"
 )
 
 // thin is a denoiser of 152 weights.
@@ -174,7 +175,7 @@ func TestGroupRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer backend.Finalize()
-	r, err := newTrainer(backend, d, c.Net, c.Recipe)
+	r, err := newTrainer(computing(backend, d.Loss()), d, c.Net, c.Recipe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +192,7 @@ func TestGroupRemoval(t *testing.T) {
 				predicted += o.Estimates.Delta[k]
 			}
 		}
-		m, err := r.engine.TrainWeighted(t.Context(), d.Source(), d.Split.Train, weights, c.Recipe, c.Seed, nil)
+		m, err := r.engine.(*train.Engine).TrainWeighted(t.Context(), d.Source(), d.Split.Train, weights, c.Recipe, c.Seed, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func (r *runner) examine(ctx context.Context) error {
 	x.Harmful, x.Helpful = order[:n:n], slices.Clone(order[len(order)-n:])
 	slices.Reverse(x.Helpful)
 	x.Samples = make([]Examination, n)
-	piece := Event{Type: "start", Stage: StageExamine, Part: 1, Parts: 1, What: fmt.Sprintf("the %d most harmful samples", n)}
+	piece := Event{Type: "start", Stage: StageExamine, Kind: KindExamination, Part: 1, Parts: 1, What: fmt.Sprintf("the %d most harmful samples", n)}
 	r.observe.emit(piece)
 	began := time.Now()
 
@@ -197,7 +197,7 @@ func (r *runner) examineHurts(ctx context.Context, m *train.Model) error {
 	if err != nil {
 		return err
 	}
-	products, err := influence.GradientProducts(ctx, &influence.Problem{
+	products, err := r.tools.products(ctx, &influence.Problem{
 		Backend: r.backend, Net: r.network, Loss: train.CrossEntropy{}, Model: m, Recipe: r.recipe, Source: r.data.Images,
 		Train: r.positions(x.Harmful[:min(len(x.Harmful), mostProducts)]), Score: score,
 	})

@@ -32,9 +32,9 @@ type Proposal struct {
 }
 
 // Rules lists the forms that [ParseRule] reads.
-const Rules = "auto, unfavorable, significant:Q, shrunk, count:N, fraction:F"
+const Rules = "auto, auto:F,F,..., unfavorable, significant:Q, shrunk, count:N, fraction:F"
 
-// ParseRule reads "auto", "unfavorable", "significant:Q" (0 < Q < 1), "shrunk", "count:N" (N >= 1) or "fraction:F"
+// ParseRule reads "auto", "auto:F,F,..." with ascending shares (0 < F < 1), "unfavorable", "significant:Q" (0 < Q < 1), "shrunk", "count:N" (N >= 1) or "fraction:F"
 // (0 < F < 1).
 func ParseRule(s string) (Rule, error) {
 	name, value, hasValue := strings.Cut(s, ":")
@@ -48,6 +48,8 @@ func ParseRule(s string) (Rule, error) {
 	switch {
 	case name == "auto" && !hasValue:
 		return Auto{}, nil
+	case name == "auto" && hasValue:
+		return parseAuto(s, value)
 	case name == "unfavorable" && !hasValue:
 		return Unfavorable{}, nil
 	case name == "shrunk" && !hasValue:
@@ -66,6 +68,18 @@ func ParseRule(s string) (Rule, error) {
 		return Fraction(f), err
 	}
 	return nil, usagef("unknown rule %q%s", s, nearest.Among(s, strings.Split(Rules, ", ")))
+}
+
+func parseAuto(s, list string) (Rule, error) {
+	var a Auto
+	for _, text := range strings.Split(list, ",") {
+		f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil || !(f > 0 && f < 1) || len(a.Fractions) > 0 && f <= a.Fractions[len(a.Fractions)-1] {
+			return nil, usagef("rule %q: the shares to try must ascend and lie between 0 and 1", s)
+		}
+		a.Fractions = append(a.Fractions, f)
+	}
+	return a, nil
 }
 
 // mostHarmful proposes the n samples of the most negative removal effects, at most all but one.
@@ -166,21 +180,35 @@ func errNoStandardErrors(r Rule) error {
 // Auto proposes several amounts, never more than there are unfavorable samples, and where there are standard errors what the
 // rules significant and shrunk drop. Each is tried by training once on the reduced data; the tune split decides, and may
 // decide for dropping nothing. See [qualified] for the decision.
-type Auto struct{}
+type Auto struct {
+	// Fractions are the shares of the training set that are tried; nil means [AutoFractions].
+	Fractions []float64
+}
 
-// autoFractions are the shares of the training set that Auto tries. Mislabeled shares met in practice lie between a
+// AutoFractions are the shares of the training set that Auto tries unless it is told others. Mislabeled shares met in practice lie between a
 // few and some tens of percent, so the steps grow.
-var autoFractions = []float64{0.02, 0.05, 0.1, 0.2, 0.3}
+var AutoFractions = []float64{0.02, 0.05, 0.1, 0.2, 0.3}
 
 // autoDiscovery is the false discovery rate of the rule significant that Auto tries.
 const autoDiscovery = 0.1
 
-func (Auto) String() string { return "auto" }
+// String implements Rule.
+func (a Auto) String() string {
+	if a.Fractions == nil {
+		return "auto"
+	}
+	text := make([]string, len(a.Fractions))
+	for k, f := range a.Fractions {
+		text[k] = strconv.FormatFloat(f, 'g', -1, 64)
+	}
+	return "auto:" + strings.Join(text, ",")
+}
+
 func (Auto) Adaptive() bool { return true }
 
-// Propose implements Rule: the shares of autoFractions, cut at the number of unfavorable samples, significant and shrunk,
+// Propose implements Rule: its shares, cut at the number of unfavorable samples, significant and shrunk,
 // without empty ones and repeats, the smallest first.
-func (Auto) Propose(e *Estimates) ([]Proposal, error) {
+func (a Auto) Propose(e *Estimates) ([]Proposal, error) {
 	limit := unfavorable(e.Delta)
 	var all []Proposal
 	add := func(list []Proposal, err error) error {
@@ -192,7 +220,11 @@ func (Auto) Propose(e *Estimates) ([]Proposal, error) {
 		}
 		return nil
 	}
-	for _, f := range autoFractions {
+	fractions := a.Fractions
+	if fractions == nil {
+		fractions = AutoFractions
+	}
+	for _, f := range fractions {
 		list, err := Fraction(f).Propose(e)
 		if n := min(limit, len(list[0].Drop)); n < len(list[0].Drop) {
 			list = mostHarmful(Unfavorable{}.String(), e, n)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestParseRule(t *testing.T) {
-	for _, s := range []string{"auto", "unfavorable", "significant:0.1", "shrunk", "count:7", "fraction:0.25"} {
+	for _, s := range []string{"auto", "auto:0.05,0.2", "unfavorable", "significant:0.1", "shrunk", "count:7", "fraction:0.25"} {
 		r, err := ParseRule(s)
 		if err != nil {
 			t.Errorf("%s: %v", s, err)
@@ -21,7 +21,7 @@ func TestParseRule(t *testing.T) {
 			t.Errorf("%s reads back as %s", s, r)
 		}
 	}
-	for _, s := range []string{"", "auto:1", "count", "count:0", "count:-1", "count:x", "fraction:0", "fraction:1", "fraction:NaN", "fraction:", "significant:2", "significant", "shrunk:1", "worst"} {
+	for _, s := range []string{"", "auto:1", "auto:", "auto:0.2,0.1", "auto:0.1,", "count", "count:0", "count:-1", "count:x", "fraction:0", "fraction:1", "fraction:NaN", "fraction:", "significant:2", "significant", "shrunk:1", "worst"} {
 		_, err := ParseRule(s)
 		var usage *UsageError
 		if !errors.As(err, &usage) {

@@ -41,7 +41,7 @@ type Outcome struct {
 // Finished trainings are kept in the store, and found there are not repeated: an interrupted run continues to the same
 // result, bit for bit. Cancelling ctx stops between two steps and returns ctx's error.
 func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store Store, observe Observer) (*Outcome, error) {
-	r, err := newRunner(c, d, backend, store, observe)
+	r, err := newRunner(c, d, backend, store, observe, computing(backend, d.Loss()))
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,8 @@ func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store 
 	return r.out, nil
 }
 
-func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe Observer) (*runner, error) {
+// newRunner prepares a run with the tools that carry it out.
+func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe Observer, with tools) (*runner, error) {
 	rule, err := ParseRule(c.Rule)
 	if err != nil {
 		return nil, err
@@ -61,10 +62,10 @@ func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe 
 		return nil, usagef("the score split has %d samples, which can't be cut into %d folds", n, c.ScoreFolds)
 	}
 	r := &runner{
-		config: c, data: d, rule: rule, backend: backend, store: store, observe: observe,
+		config: c, data: d, rule: rule, backend: backend, store: store, observe: observe, tools: with,
 		out: &Outcome{Config: c, Data: d}, trained: map[string]bool{},
 	}
-	if r.trainer, err = newTrainer(backend, d, c.Net, c.Recipe); err != nil {
+	if r.trainer, err = newTrainer(with, d, c.Net, c.Recipe); err != nil {
 		return nil, err
 	}
 	r.scored = r.trainer
@@ -73,7 +74,7 @@ func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe 
 		if c.InfluenceRecipe != "" {
 			recipe = train.Recipes[c.InfluenceRecipe]
 		}
-		if r.scored, err = newTrainer(backend, d, cmp.Or(c.InfluenceNet, c.Net), recipe); err != nil {
+		if r.scored, err = newTrainer(with, d, cmp.Or(c.InfluenceNet, c.Net), recipe); err != nil {
 			r.engine.Close()
 			return nil, err
 		}
@@ -81,6 +82,7 @@ func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe 
 	return r, nil
 }
 
+// close frees the engines.
 func (r *runner) close() {
 	r.engine.Close()
 	if r.scored != r.trainer {
@@ -91,21 +93,22 @@ func (r *runner) close() {
 // trainer trains one network by one recipe, and records of it what the estimator wants if its models are scored.
 type trainer struct {
 	network *net.Network
-	engine  *train.Engine
+	engine  engine
 	recipe  train.Recipe
 	record  train.Recording
 }
 
-func newTrainer(backend compute.Backend, d *Data, name string, recipe train.Recipe) (*trainer, error) {
+func newTrainer(with tools, d *Data, name string, recipe train.Recipe) (*trainer, error) {
 	input, outputs := d.NetworkDims()
 	network, err := net.New(name, input, outputs)
 	if err != nil {
 		return nil, &UsageError{Err: err}
 	}
-	return &trainer{network: network, engine: train.NewEngine(backend, network, d.Loss()), recipe: recipe}, nil
+	return &trainer{network: network, engine: with.engine(network), recipe: recipe}, nil
 }
 
 type runner struct {
+	tools    tools
 	*trainer          // of the arms
 	scored   *trainer // of the models that removal effects are computed with
 	config   Config
@@ -193,13 +196,13 @@ func (r *runner) train(ctx context.Context, by *trainer, key string, idx []int, 
 	of := r.trainingOf(by, idx, seed)
 	found = found && r.store.Of(key) == of
 	r.trained[key] = true
+	piece.Kind = KindTraining
 	if !found {
 		piece.Type = "start"
 		r.observe.emit(piece)
 		t, err := by.engine.TrainKept(ctx, r.data.Source(), idx, by.recipe, seed, by.record, train.Keep{Scratch: r.store.Scratch(key), Every: r.store.KeepEvery()}, func(p train.Progress) {
-			e := piece
-			e.Type, e.Fraction, e.Loss, e.Rate = "progress", float64(p.Step)/float64(p.Steps), p.Loss, p.SamplesPerSecond
-			r.observe.emit(e)
+			piece.Type, piece.Fraction, piece.Loss, piece.Rate = "progress", float64(p.Step)/float64(p.Steps), p.Loss, p.SamplesPerSecond
+			r.observe.emit(piece)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", piece.What, err)
@@ -284,7 +287,7 @@ func (r *runner) scoredModel(ctx context.Context, k int) (*train.Model, error) {
 // scoreSeed returns the scores by the model of seed number k, from the store or anew.
 func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error) {
 	split := r.data.Split
-	piece := Event{Stage: StageInfluence, Part: k + 1, Parts: r.config.InfluenceSeeds,
+	piece := Event{Stage: StageInfluence, Kind: KindScores, Part: k + 1, Parts: r.config.InfluenceSeeds,
 		What: fmt.Sprintf("%s over %d training and %d score samples, seed %d", r.config.Estimator, len(split.Train), len(split.Score), r.seed(k))}
 	key := fmt.Sprintf("scores/%d", k)
 	scores, seconds, found, err := r.store.Scores(key)
@@ -302,7 +305,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		if err != nil {
 			return nil, err
 		}
-		estimator, err := influence.New(r.config.Estimator, r.config.Influence)
+		estimator, err := r.tools.estimator(r.config.Estimator, r.config.Influence)
 		if err != nil {
 			return nil, &UsageError{Err: err}
 		}
@@ -330,6 +333,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 	r.times.Influence += seconds
 	piece.Type, piece.Fraction, piece.Seconds, piece.Resumed = "done", 1, seconds, found
 	piece.Summary = fmt.Sprintf("%d of %d samples unfavorable", unfavorable(scores.Delta), len(scores.Delta))
+	piece.Solver = &scores.Solver
 	r.observe.emit(piece)
 	return scores, nil
 }

@@ -193,7 +193,7 @@ func TestRunAveragesOverInitializations(t *testing.T) {
 			t.Errorf("%s: %d seeds; %s", estimator, o.Result.Infl.Seeds, o.Solver.Message)
 		}
 		// The oracle trains each model by itself, and lets the estimator repeat that.
-		by, err := newTrainer(backend, data, c.Net, c.Recipe)
+		by, err := newTrainer(computing(backend, data.Loss()), data, c.Net, c.Recipe)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,12 +205,12 @@ func TestRunAveragesOverInitializations(t *testing.T) {
 		mean := make([]float64, len(data.Split.Train))
 		var alone [][]float64
 		for k := range uint64(3) {
-			m, err := by.engine.Train(t.Context(), data.Images, data.Split.Train, c.Recipe, c.Seed+k, nil)
+			trained, err := by.engine.TrainKept(t.Context(), data.Images, data.Split.Train, c.Recipe, c.Seed+k, train.Recording{}, train.Keep{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			s, err := e.Score(t.Context(), &influence.Problem{
-				Backend: backend, Net: by.network, Loss: train.CrossEntropy{}, Model: m, Recipe: c.Recipe, TrainSeed: c.Seed + k,
+				Backend: backend, Net: by.network, Loss: train.CrossEntropy{}, Model: trained.Model, Recipe: c.Recipe, TrainSeed: c.Seed + k,
 				Source: data.Images, Train: data.Split.Train, Score: data.Split.Score,
 			}, nil)
 			if err != nil {

@@ -13,6 +13,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/tangent"
@@ -27,15 +29,27 @@ import (
 //   - score: the directional derivative of every sample's loss, in forward mode
 //   - hvp: a Hessian-vector product
 //   - ggn: a Gauss-Newton-vector product
-var Phases = []string{"forward", "gradient", "step", "score", "hvp", "ggn"}
+var Phases = []string{
+	influence.PhaseForward, influence.PhaseGradient, influence.PhaseStep, influence.PhaseDirectional, influence.PhaseHessian, influence.PhaseGaussNewton,
+}
 
 // Setting is what to measure.
 type Setting struct {
-	Net   string
-	Batch int
-	Phase string
-	// Seconds is how long to measure; at least three runs are timed.
+	// Net names the network, for images of its usual size. Network, unless nil, takes its place.
+	Net     string
+	Network *net.Network
+	Batch   int
+	Phase   string
+	// Directions is the number of directions that share a pass of score, hvp and ggn; 0 means 1.
+	Directions int
+	// Source, unless nil, holds the samples: every run loads a batch of them, in turn, as training from a seed sees them in
+	// its first epochs. Otherwise a run takes the same synthetic batch. Nesterov is the kind of momentum of a step.
+	Source   dataset.Source
+	Nesterov bool
+	// Seconds is how long to measure; at least three runs are timed. With Brief one is enough, and where the first one, which
+	// compiles, takes longer than Seconds it is all.
 	Seconds float64
+	Brief   bool
 }
 
 // Measurement is what came out.
@@ -46,21 +60,23 @@ type Measurement struct {
 	// two forward passes for score, and so on; see operations.
 	GFLOPS float64
 	Runs   int
+	// MeanSeconds is the mean time of a run, and FirstSeconds what the first run took, which compiles.
+	MeanSeconds, FirstSeconds float64
 }
 
 // operations returns the floating-point operations of a phase for one sample. A pass that carries tangents does the work of
-// two, and products of second derivatives a pass and a gradient with tangents.
-func operations(n *net.Network, phase string) float64 {
-	forward, step := float64(n.ForwardFLOPs), float64(n.StepFLOPs)
+// two, and products of second derivatives a pass and a gradient with tangents. Directions share what has no tangent.
+func operations(n *net.Network, phase string, directions int) float64 {
+	forward, step, k := float64(n.ForwardFLOPs), float64(n.StepFLOPs), float64(directions)
 	switch phase {
-	case "forward":
+	case influence.PhaseForward:
 		return forward
-	case "score":
-		return 2 * forward
-	case "hvp":
-		return 2 * step
-	case "ggn":
-		return step + forward
+	case influence.PhaseDirectional:
+		return (1 + k) * forward
+	case influence.PhaseHessian:
+		return (1 + k) * step
+	case influence.PhaseGaussNewton:
+		return forward + k*step
 	}
 	return step
 }
@@ -73,18 +89,29 @@ func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement,
 	if s.Batch < 1 {
 		return nil, fmt.Errorf("the batch must hold at least 1 sample, got %d", s.Batch)
 	}
-	size, outputs := net.Usual(s.Net)
-	network, err := net.New(s.Net, size, outputs)
-	if err != nil {
-		return nil, err
+	network := s.Network
+	if network == nil {
+		size, outputs := net.Usual(s.Net)
+		var err error
+		if network, err = net.New(s.Net, size, outputs); err != nil {
+			return nil, err
+		}
 	}
 	w := newWorkload(backend, network, s)
 	defer w.close()
+	began := time.Now()
 	if err := w.run(); err != nil { // compiles
 		return nil, err
 	}
-	var times []float64
-	for began := time.Now(); len(times) < 3 || time.Since(began).Seconds() < s.Seconds; {
+	first := time.Since(began).Seconds()
+	times, least := []float64{}, 3
+	if s.Brief {
+		least = 1
+		if first > s.Seconds {
+			times, least = append(times, first), 0
+		}
+	}
+	for began = time.Now(); len(times) < least || least > 0 && time.Since(began).Seconds() < s.Seconds; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -94,9 +121,13 @@ func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement,
 		}
 		times = append(times, time.Since(at).Seconds())
 	}
+	mean := 0.0
+	for _, t := range times {
+		mean += t / float64(len(times))
+	}
 	slices.Sort(times)
 	rate := float64(s.Batch) / times[len(times)/2]
-	return &Measurement{ImagesPerSecond: rate, GFLOPS: rate * operations(network, s.Phase) / 1e9, Runs: len(times)}, nil
+	return &Measurement{ImagesPerSecond: rate, GFLOPS: rate * operations(network, s.Phase, max(1, s.Directions)) / 1e9, Runs: len(times), MeanSeconds: mean, FirstSeconds: first}, nil
 }
 
 // workload is a compiled phase with its inputs.
@@ -107,6 +138,12 @@ type workload struct {
 	exec    *Exec
 	engine  *train.Engine
 	args    []any
+	// samples is the batch that is filled anew for every run, from position at on; nil for synthetic samples.
+	samples *train.Batch
+	source  dataset.Source
+	at      int
+	// directions that share a pass
+	directions int
 	// carried counts the leading arguments that an output replaces, at the same place: theta and momentum of a step.
 	carried int
 	// state is the place of the state among the arguments, and of its successor among the outputs of a step; 0 for none.
@@ -121,7 +158,13 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 	w.engine = train.NewEngine(backend, n, w.loss)
 	rng := rand.New(rand.NewPCG(1, 2))
 	theta, state := n.Init(1)
-	x, y := w.batch(rng, s.Batch)
+	var x, y *tensors.Tensor
+	if s.Source != nil {
+		w.source, w.samples = s.Source, train.NewBatch(s.Source, s.Batch)
+		x, y = w.samples.X, w.samples.Y
+	} else {
+		x, y = w.batch(rng, s.Batch)
+	}
 	vector := func(v []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(v, len(v)) }
 	build := map[string]func([]*Node) []*Node{
 		"forward": w.forward, "gradient": w.gradient, "step": w.engine.StepGraph, "score": w.score, "hvp": w.hvp, "ggn": w.ggn,
@@ -130,14 +173,15 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 	if s.Phase == "step" {
 		w.carried = 2
 		w.args = []any{vector(theta), vector(make([]float32, len(theta))), x, y,
-			tensors.FromScalar(float32(1e-4)), tensors.FromScalar(float32(0.9)), tensors.FromScalar(float32(5e-4))}
+			tensors.FromScalar(float32(1e-4)), train.Recipe{Momentum: 0.9, Nesterov: s.Nesterov}.MomentumFactor(), tensors.FromScalar(float32(5e-4))}
 		w.newState = 3
 	} else {
-		direction := make([]float32, len(theta))
+		w.directions = max(1, s.Directions)
+		direction := make([]float32, w.directions*len(theta))
 		for i := range direction {
 			direction[i] = float32(rng.NormFloat64())
 		}
-		w.args = []any{vector(theta), x, y, vector(direction)}
+		w.args = []any{vector(theta), x, y, tensors.FromFlatDataAndDimensions(direction, w.directions, len(theta))}
 	}
 	if len(state) > 0 {
 		w.state = len(w.args)
@@ -176,8 +220,27 @@ func (w *workload) batch(rng *rand.Rand, size int) (x, y *tensors.Tensor) {
 	return tensors.FromFlatDataAndDimensions(draw(in), in...), tensors.FromFlatDataAndDimensions(targets, out...)
 }
 
+// fill loads the next samples into the batch; there may be fewer than it holds.
+func (w *workload) fill() error {
+	if w.samples == nil {
+		return nil
+	}
+	positions, epochs := make([]int, w.samples.Size()), make([]uint64, w.samples.Size())
+	for k := range positions {
+		positions[k], epochs[k] = w.at%w.source.Len(), uint64(w.at/w.source.Len())
+		w.at++
+	}
+	if w.carried > 0 {
+		return w.samples.FillEpochs(positions, 0, epochs)
+	}
+	return w.samples.Fill(positions)
+}
+
 // run executes the phase once and waits for it.
 func (w *workload) run() error {
+	if err := w.fill(); err != nil {
+		return err
+	}
 	args := slices.Clone(w.args)
 	donate := func(at int) error {
 		buffer, err := DonateTensorBuffer(args[at].(*tensors.Tensor), w.backend, 0)
@@ -216,7 +279,7 @@ func (w *workload) run() error {
 func (w *workload) close() {
 	w.exec.Finalize()
 	w.engine.Close()
-	for _, a := range w.args {
+	for _, a := range w.args { // the batch's tensors among them
 		_ = a.(*tensors.Tensor).FinalizeAll() // frees memory early, no more
 	}
 }
@@ -242,17 +305,29 @@ func (w *workload) gradient(in []*Node) []*Node {
 	return []*Node{net.Flatten(Gradient(mean, params...))}
 }
 
+// each returns what of says for every direction, one after the other.
+func (w *workload) each(in []*Node, of func(direction []*Node) []*Node) []*Node {
+	var out []*Node
+	for k := range w.directions {
+		direction := Reshape(Slice(in[3], AxisElem(k)), in[3].Shape().Dimensions[1])
+		out = append(out, of(net.Unflatten(direction, w.net.Params))...)
+	}
+	return out
+}
+
 func (w *workload) score(in []*Node) []*Node {
 	params, _, losses, _ := w.evaluation(in)
-	return tangent.Forward([]*Node{losses}, params, net.Unflatten(in[3], w.net.Params))
+	return w.each(in, func(v []*Node) []*Node { return tangent.Forward([]*Node{losses}, params, v) })
 }
 
 func (w *workload) hvp(in []*Node) []*Node {
 	params, _, _, mean := w.evaluation(in)
-	return []*Node{net.Flatten(tangent.HessianProduct(mean, params, net.Unflatten(in[3], w.net.Params)))}
+	return w.each(in, func(v []*Node) []*Node { return []*Node{net.Flatten(tangent.HessianProduct(mean, params, v))} })
 }
 
 func (w *workload) ggn(in []*Node) []*Node {
 	params, outputs, _, mean := w.evaluation(in)
-	return []*Node{net.Flatten(tangent.GaussNewtonProduct(mean, outputs, params, net.Unflatten(in[3], w.net.Params)))}
+	return w.each(in, func(v []*Node) []*Node {
+		return []*Node{net.Flatten(tangent.GaussNewtonProduct(mean, outputs, params, v))}
+	})
 }

@@ -51,7 +51,7 @@ func (r *runner) retrainAll(ctx context.Context, sets []dropped) error {
 	r.result.Retrainings = len(known)
 	r.result.Resumed = len(known) - len(missing)
 	if r.result.Resumed > 0 {
-		r.emit(datadropout.Event{Type: "done", Stage: StageRetrain, Part: r.result.Resumed, Parts: len(known), Fraction: 1, Resumed: true,
+		r.emit(datadropout.Event{Type: "done", Stage: StageRetrain, Kind: datadropout.KindTraining, Part: r.result.Resumed, Parts: len(known), Fraction: 1, Resumed: true,
 			What: fmt.Sprintf("%d of %d trainings", r.result.Resumed, len(known))})
 	}
 
@@ -64,7 +64,7 @@ func (r *runner) retrainAll(ctx context.Context, sets []dropped) error {
 	for range r.options.Parallel {
 		wait.Go(func() {
 			for j := range work {
-				piece := datadropout.Event{Stage: StageRetrain, Parts: len(known), What: fmt.Sprintf("%s, seed %d", j.what, j.seed)}
+				piece := datadropout.Event{Stage: StageRetrain, Kind: datadropout.KindTraining, Parts: len(known), What: fmt.Sprintf("%s, seed %d", j.what, j.seed)}
 				var progress func(train.Progress)
 				if r.options.Parallel == 1 { // else there is no one training to follow
 					piece.Part = finished + 1

@@ -35,7 +35,7 @@ const pointsAtOnce = 10
 func (r *runner) trainFull(ctx context.Context) error {
 	n := len(r.Data.Split.Train)
 	for k := range r.options.InfluenceSeeds {
-		piece := datadropout.Event{Stage: datadropout.StageRound1, Part: k + 1, Parts: r.options.InfluenceSeeds,
+		piece := datadropout.Event{Stage: datadropout.StageRound1, Kind: datadropout.KindTraining, Part: k + 1, Parts: r.options.InfluenceSeeds,
 			What: fmt.Sprintf("all %d samples, seed %d", n, r.seed(k))}
 		r.start(piece)
 		began := time.Now()
@@ -68,7 +68,7 @@ func (r *runner) scoreAll(ctx context.Context) error {
 		if err != nil {
 			return &datadropout.UsageError{Err: err}
 		}
-		piece := datadropout.Event{Stage: datadropout.StageInfluence, Part: k + 1, Parts: len(r.options.Estimators), What: name}
+		piece := datadropout.Event{Stage: datadropout.StageInfluence, Kind: datadropout.KindScores, Part: k + 1, Parts: len(r.options.Estimators), What: name}
 		r.start(piece)
 		s, err := r.score(ctx, estimator, func(done, total int) {
 			p := piece

@@ -37,7 +37,7 @@ func (e *arnoldi) Score(ctx context.Context, p *Problem, progress func(done, tot
 	o := e.options
 	sample := curvatureSample(p.Train, o.HessianSamples, p.Seed)
 	steps := krylovSize(o.Rank, len(p.Model.Theta))
-	count := newCounter(progress, len(p.Score)+(steps+1)*len(sample)+len(p.Train))
+	count := newCounter(progress, most(e.Work(p)))
 	d, err := newDerivatives(p, count.add)
 	if err != nil {
 		return nil, err

@@ -29,9 +29,7 @@ func (*conjugateGradient) Name() string { return "cg" }
 func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
 	o := e.options
 	sample := curvatureSample(p.Train, o.HessianSamples, p.Seed)
-	// At most MaxIterations products, one for the residual, and one more for each restart.
-	products := o.MaxIterations + 1
-	count := newCounter(progress, len(p.Score)+preconditionerSamples(o.Preconditioner, sample)+products*len(sample)+len(p.Train))
+	count := newCounter(progress, most(e.Work(p)))
 	d, err := newDerivatives(p, count.add)
 	if err != nil {
 		return nil, err

@@ -34,12 +34,8 @@ func newDerivatives(p *Problem, tick func(samples int)) (*derivatives, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
-	size := p.Batch
-	if size == 0 {
-		size = defaultBatch
-	}
 	n := len(p.Model.Theta)
-	batch, err := train.NewTrainingBatch(p.Source, min(size, max(len(p.Train), len(p.Score))), p.Recipe, p.Loss)
+	batch, err := train.NewTrainingBatch(p.Source, p.batchSize(), p.Recipe, p.Loss)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func (*kroneckerFactored) Name() string { return "ekfac" }
 // is singular.
 func (e *kroneckerFactored) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
 	sample := curvatureSample(p.Train, e.options.HessianSamples, p.Seed)
-	count := newCounter(progress, len(p.Score)+2*len(sample)+len(p.Train))
+	count := newCounter(progress, most(e.Work(p)))
 	d, err := newDerivatives(p, count.add)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (*selfInfluence) Name() string { return "self" }
 // Score implements Estimator.
 func (e *selfInfluence) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
 	sample := curvatureSample(p.Train, e.options.HessianSamples, p.Seed)
-	k, err := newKronecker(ctx, p, sample, 0, newCounter(progress, 2*len(sample)+len(p.Train)).add)
+	k, err := newKronecker(ctx, p, sample, 0, newCounter(progress, most(e.Work(p))).add)
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,8 @@ var _ Estimator = gradDot{}
 func (gradDot) Name() string { return "graddot" }
 
 // Score implements Estimator.
-func (gradDot) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
-	d, err := newDerivatives(p, newCounter(progress, len(p.Score)+len(p.Train)).add)
+func (e gradDot) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
+	d, err := newDerivatives(p, newCounter(progress, most(e.Work(p))).add)
 	if err != nil {
 		return nil, err
 	}

@@ -56,17 +56,13 @@ var _ Estimator = gradNorm{}
 func (gradNorm) Name() string { return "grand" }
 
 // Score implements Estimator.
-func (gradNorm) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
+func (e gradNorm) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
 	want := train.Recording{Early: true}
-	steps, err := p.retrains(want)
-	if err != nil {
-		return nil, err
-	}
 	n := len(p.Train)
-	count := newCounter(progress, steps*min(p.Recipe.BatchSize, n)+n)
+	count := newCounter(progress, most(e.Work(p)))
 	r, message, err := p.record(ctx, want, count.add)
 	if err != nil {
 		return nil, err
@@ -92,9 +88,9 @@ var _ Estimator = gradCos{}
 func (gradCos) Name() string { return "gradcos" }
 
 // Score implements Estimator.
-func (gradCos) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
+func (e gradCos) Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error) {
 	n := len(p.Train)
-	count := newCounter(progress, len(p.Score)+2*n)
+	count := newCounter(progress, most(e.Work(p)))
 	d, err := newDerivatives(p, count.add)
 	if err != nil {
 		return nil, err

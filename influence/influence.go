@@ -121,6 +121,8 @@ type Estimator interface {
 	// Cancelling ctx stops between two batches and returns its error. A solver that did not converge is no error: see
 	// Solver.Converged. Numbers that are not finite are an error.
 	Score(ctx context.Context, p *Problem, progress func(done, total int)) (*Scores, error)
+	// Work returns what Score evaluates, without evaluating anything; the model and the samples themselves are not looked at.
+	Work(p *Problem) []Work
 }
 
 // Options are the settings of all estimators; each reads its own. The zero value means the defaults.

@@ -1,6 +1,7 @@
 package influence
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -60,10 +61,6 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	if err := p.Recipe.Validate(); err != nil {
 		return nil, fmt.Errorf("influence: the training that metagradient repeats: %w", err)
 	}
-	bounds := train.Bounds{Memory: e.options.Memory, Disk: e.options.Disk, Dir: p.ScratchDir}
-	if bounds.Memory == 0 {
-		bounds.Memory = DefaultMemory
-	}
 	if err := checkStatistics(p); err != nil {
 		return nil, err
 	}
@@ -72,7 +69,7 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	size := min(p.Recipe.BatchSize, len(p.Train))
 	steps := p.Recipe.Steps(len(p.Train))
 	var count *counter
-	trajectory, err := engine.SpilledTrajectory(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, bounds, func(_, planned int) {
+	trajectory, err := engine.SpilledTrajectory(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, e.bounds(p), func(_, planned int) {
 		if count == nil {
 			total := planned + sweepCost*steps
 			if !e.options.NoSmoothnessCheck {
@@ -115,6 +112,11 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	}
 	count.advance(0)
 	return scores, nil
+}
+
+// bounds returns those of what is kept of the training.
+func (e *metagradient) bounds(p *Problem) train.Bounds {
+	return train.Bounds{Memory: cmp.Or(e.options.Memory, DefaultMemory), Disk: e.options.Disk, Dir: p.ScratchDir}
 }
 
 // sweep is the way back through a training.

@@ -26,17 +26,6 @@ const (
 	kroneckerDamping = 0.03
 )
 
-// preconditionerSamples returns how many evaluations of samples the preconditioner that is named takes.
-func preconditionerSamples(name string, sample []int) int {
-	switch name {
-	case DiagonalPreconditioner:
-		return len(sample)
-	case KroneckerPreconditioner:
-		return 2 * len(sample)
-	}
-	return 0
-}
-
 // preconditioner returns the function that writes M^-1 r into z for the preconditioner of C + lambda I that is named, C the
 // mean curvature over the sample; nil for none. It is safe for concurrent use.
 func (d *derivatives) preconditioner(ctx context.Context, name, curvature string, sample []int, lambda float64) (func(r, z []float64), error) {

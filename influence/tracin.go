@@ -35,13 +35,8 @@ func (e *tracIn) Score(ctx context.Context, p *Problem, progress func(done, tota
 		return nil, fmt.Errorf("influence: the training that tracin looks back on: %w", err)
 	}
 	want := train.Recording{Checkpoints: e.options.Checkpoints}
-	steps, err := p.retrains(want)
-	if err != nil {
-		return nil, err
-	}
 	n := len(p.Train)
-	checkpoints := min(want.Checkpoints, p.Recipe.Steps(n))
-	count := newCounter(progress, steps*min(p.Recipe.BatchSize, n)+checkpoints*(len(p.Score)+n))
+	count := newCounter(progress, most(e.Work(p)))
 	r, message, err := p.record(ctx, want, count.add)
 	if err != nil {
 		return nil, err

@@ -109,22 +109,14 @@ func (e *Engine) SpilledTrajectory(ctx context.Context, src dataset.Source, idx 
 	return t, nil
 }
 
-// provide settles how many vectors are kept, in memory and on disk, and makes the file. Two in memory are the start. Where
-// there is a file two more are what is read from it.
+// provide settles how many vectors are kept, in memory and on disk, and makes the file.
 func (t *Trajectory) provide(bounds Bounds) error {
-	const start, reading = 2, 2
 	steps := t.round.steps
-	fit := func(bytes int64) int { return int(min(bytes/t.vectorBytes(), math.MaxInt32)) }
-	t.memory = fit(bounds.Memory) - start
-	t.vectors = t.memory
-	if onDisk := min(fit(bounds.Disk), steps-(t.memory-reading)); steps > t.memory && t.memory >= reading && onDisk > reading {
-		t.memory -= reading
-		t.vectors = t.memory + onDisk
-	}
+	t.memory, t.vectors = provision(steps, t.vectorBytes(), bounds)
 	if least := leastVectors(steps); t.vectors < least {
 		bytes := t.vectorBytes()
 		return fmt.Errorf("going back through %d steps of %s takes at least %d bytes of memory, or %d of memory and %d of disk; the bounds are %d of memory and %d of disk",
-			steps, t.round.engine.net.Name, int64(start+least)*bytes, (start+reading)*bytes, int64(least)*bytes, bounds.Memory, bounds.Disk)
+			steps, t.round.engine.net.Name, int64(startVectors+least)*bytes, (startVectors+readingVectors)*bytes, int64(least)*bytes, bounds.Memory, bounds.Disk)
 	}
 	if t.vectors == t.memory {
 		return nil
@@ -135,7 +127,7 @@ func (t *Trajectory) provide(bounds Bounds) error {
 	}
 	n := t.round.engine.net
 	t.buffer = point{theta: make([]float32, n.Size()), momentum: make([]float32, n.Size()), state: make([]float32, n.StateSize())}
-	t.hold(reading)
+	t.hold(readingVectors)
 	return nil
 }
 
@@ -298,53 +290,8 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 	}
 }
 
-// cut says into how many segments to cut n steps that are to be gone through backwards with the given number of vectors,
-// and whether the steps of the last segment can be recorded along with the checkpoints.
-func cut(n, vectors int) (segments int, recorded bool) {
-	for c := 1; c <= n; c++ {
-		if 2*(c-1)+(n+c-1)/c <= vectors {
-			return c, true
-		}
-	}
-	return 2, false
-}
-
-// again counts the steps that going back through n steps carries out again: after the first walk, which reached the end,
-// or with it.
-func again(n, vectors int, walked bool) int {
-	c, recorded := cut(n, vectors)
-	steps := 0
-	for j := c - 1; j >= 0; j-- {
-		if j < c-1 || !recorded {
-			steps += again((j+1)*n/c-j*n/c, vectors-2*j, false)
-		}
-	}
-	switch {
-	case walked:
-	case recorded:
-		steps += n - 1
-	default:
-		steps += n / 2
-	}
-	return steps
-}
-
-// leastVectors returns the fewest vectors with which n steps can be gone through backwards.
-func leastVectors(n int) int {
-	if n <= 2 {
-		return n
-	}
-	least := 2 + leastVectors((n+1)/2)
-	for c := 1; c <= n; c++ {
-		least = min(least, 2*(c-1)+(n+c-1)/c)
-	}
-	return least
-}
-
 // vectorBytes is the memory of one step's parameters and state.
-func (t *Trajectory) vectorBytes() int64 {
-	return 4 * int64(t.round.engine.net.Size()+t.round.engine.net.StateSize())
-}
+func (t *Trajectory) vectorBytes() int64 { return vectorBytes(t.round.engine.net) }
 
 func (t *Trajectory) hold(vectors int) {
 	t.used += vectors

@@ -69,6 +69,10 @@ func TestTrajectoryReplays(t *testing.T) {
 		if tr.Peak() > vectors*vector {
 			t.Errorf("%d vectors: %d bytes held, the bound is %d", vectors, tr.Peak(), vectors*vector)
 		}
+		plan := PlanReplay(n, r, len(idx), Bounds{Memory: vectors * vector})
+		if plan.Steps != tr.Done() || plan.Memory < tr.Peak() {
+			t.Errorf("%d vectors: planned %+v, %d steps carried out and %d bytes held", vectors, plan, tr.Done(), tr.Peak())
+		}
 		if tr.Done() != tr.Planned() || ticks != tr.Done() {
 			t.Errorf("%d vectors: %d steps carried out, %d told, %d planned", vectors, tr.Done(), ticks, tr.Planned())
 		}

@@ -23,7 +23,7 @@ type retrainOptions struct {
 	decisions string
 	dataDir   string
 	threads   int
-	quiet     bool
+	verbosity
 }
 
 func newRetrainCommand() *cobra.Command {
@@ -47,7 +47,7 @@ func newRetrainCommand() *cobra.Command {
 	f.StringVar(&o.decisions, "decisions", "", "decisions to use (default review.csv of the run)")
 	f.StringVar(&o.dataDir, "data-dir", "", "folder that holds the data set's files, if they have moved")
 	f.IntVar(&o.threads, "threads", 0, "processors to use; 0: all")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on stderr")
+	o.addTextFlags(f)
 	return cmd
 }
 
@@ -57,6 +57,9 @@ const retrainExitCodes = reportExitCodes + "  130  interrupted; the same command
 func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer) error {
 	if o.dir == "" {
 		return &datadropout.UsageError{Err: errors.New("say which run: --run DIR")}
+	}
+	if err := o.checkVerbosity(); err != nil {
+		return err
 	}
 	if o.decisions == "" {
 		o.decisions = filepath.Join(o.dir, report.ReviewFile)
@@ -113,7 +116,7 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err != nil {
 		return explain(err, "")
 	}
-	p := newTextPrinter(stdout, stderr, o.quiet)
+	p := newTextPrinter(stdout, stderr, o.verbosity)
 	result, err := datadropout.Retrain(ctx, c, data, backend, store, run, amendment, p.event)
 	p.endProgress()
 	again := "datadropout retrain --run " + durable.ShellWord(o.dir) + " --decisions " + durable.ShellWord(o.decisions)
@@ -123,6 +126,7 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err := report.WriteRetrained(o.dir, result); err != nil {
 		return explain(err, again)
 	}
+	p.finishStage()
 	printRetrained(stdout, result)
 	return nil
 }

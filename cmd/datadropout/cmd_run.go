@@ -25,11 +25,12 @@ import (
 // runOptions are the settings of a run, and the flags that are none.
 type runOptions struct {
 	settings
+	verbosity
 	out    string
 	resume bool
 	force  bool
-	json   bool
-	quiet  bool
+	budget time.Duration
+	whole  bool          // what is carried out is a whole run, and planned
 	lock   *durable.Lock // on the run directory, once it is there
 	// keepEvery is the time between two saves of what is unfinished.
 	keepEvery time.Duration
@@ -42,7 +43,7 @@ type runOptions struct {
 }
 
 func newRunCommand() *cobra.Command {
-	o := &runOptions{settings: defaultSettings()}
+	o := &runOptions{settings: defaultSettings(), whole: true}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Two-round training: train, score, drop, train again, compare",
@@ -63,6 +64,7 @@ func newRunCommand() *cobra.Command {
 		},
 	}
 	o.addFlags(cmd.Flags())
+	o.addBudgetFlag(cmd.Flags())
 	return cmd
 }
 
@@ -85,8 +87,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 // addOutputFlags adds those that every stage has.
 func (o *runOptions) addOutputFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.keepEvery, "save-every", datadropout.DefaultKeepEvery, "time after which a training that goes on is saved again: what a kill may cost")
-	f.BoolVar(&o.json, "json", false, "print JSON lines with a type on stdout")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on stderr")
+	o.verbosity.addFlags(f)
 }
 
 // addScoreFlags adds those of the stage that scores, and addSelectFlags those of the one that chooses.
@@ -115,7 +116,13 @@ func (o *runOptions) readConfig(f *pflag.FlagSet) error {
 			o.file, o.resumed = own, true
 		}
 	}
-	return o.read(f)
+	if err := o.read(f); err != nil {
+		return err
+	}
+	if err := o.checkBudget(f); err != nil {
+		return err
+	}
+	return o.fittedBefore()
 }
 
 func exists(path string) bool {
@@ -153,10 +160,7 @@ type work struct {
 // carryOut makes ready what the settings ask for and carries a stage out on it.
 func (o *runOptions) carryOut(ctx context.Context, stdout, stderr io.Writer, stage func(work) error) error {
 	c := o.config
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	if err := o.checkOut(); err != nil {
+	if err := o.checkSettings(&c); err != nil {
 		return err
 	}
 	backend, err := openBackend(&c.Backend, c.Threads)
@@ -169,12 +173,26 @@ func (o *runOptions) carryOut(ctx context.Context, stdout, stderr io.Writer, sta
 		return err
 	}
 	defer data.Close()
+	var e *estimate
+	if o.whole && o.budget > 0 && !o.resumed { // before anything is written: the settings that fit are those of the run
+		if e, err = o.estimate(ctx, &c, data, backend, nil, true); err != nil {
+			return err
+		}
+	}
 	store, err := o.openStore(c, data, stderr)
 	if err != nil {
 		return o.explain(err)
 	}
-	p := newPrinter(o.json, o.quiet, stdout, stderr)
+	p := newPrinter(o.verbosity, stdout, stderr)
 	p.begin(c, data, o.out)
+	if o.whole && e == nil && (o.json || !o.quiet) {
+		if e, err = o.estimate(ctx, &c, data, backend, store, false); err != nil {
+			return o.explain(err)
+		}
+	}
+	if e != nil {
+		p.plan(e, c, data)
+	}
 	return o.explain(stage(work{c, data, backend, store, p}))
 }
 
@@ -205,6 +223,17 @@ func (o *runOptions) claim() error {
 // explain says how to go on after what stopped a run.
 func (o *runOptions) explain(err error) error {
 	return explain(err, cmp.Or(o.again, "datadropout run --resume --out "+durable.ShellWord(o.out)))
+}
+
+// checkSettings refuses settings before anything is read or written.
+func (o *runOptions) checkSettings(c *datadropout.Config) error {
+	if err := o.checkVerbosity(); err != nil {
+		return err
+	}
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	return o.checkOut()
 }
 
 // checkOut settles the run directory's name and refuses one that holds a run, before anything is read or written.

@@ -23,9 +23,8 @@ import (
 type verifyOptions struct {
 	settings
 	study evidence.Options
-	out   string
-	json  bool
-	quiet bool
+	verbosity
+	out string
 }
 
 // verifyExitCodes differ from those of run in how to go on: retrainings are kept by content, so nothing needs to be said.
@@ -81,13 +80,15 @@ func (o *verifyOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&s.Parallel, "parallel", 0, "retrainings at a time; 0: one for every 4 processors")
 	o.addMachineFlags(f)
 	f.StringVar(&o.out, "out", "", "directory to write (default runs/verify-DATA-NET-TIME)")
-	f.BoolVar(&o.json, "json", false, "print JSON lines with a type on stdout")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress on stderr")
+	o.verbosity.addFlags(f)
 }
 
 func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) error {
 	c := o.config
 	if err := c.Validate(); err != nil {
+		return err
+	}
+	if err := o.checkVerbosity(); err != nil {
 		return err
 	}
 	if err := o.study.Validate(); err != nil {
@@ -110,7 +111,7 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 	}
 	defer data.Close()
 	c.Influence = o.config.Influence // every estimator has defaults of its own
-	p := newPrinter(o.json, o.quiet, stdout, stderr)
+	p := newPrinter(o.verbosity, stdout, stderr)
 	c.Seeds = o.study.RetrainSeeds
 	study := evidence.Study{Config: c, Data: data, Backend: backend, Cache: filepath.Join(o.out, report.CacheDir), Observe: p.event}
 	if err := study.Check(o.study); err != nil {

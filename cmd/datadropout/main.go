@@ -80,7 +80,7 @@ func newRootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRunCommand(), newTrainCommand(), newScoreCommand(), newSelectCommand(), newRetrainCommand(), newReportCommand(), newReviewCommand(),
+	root.AddCommand(newRunCommand(), newPlanCommand(), newTrainCommand(), newScoreCommand(), newSelectCommand(), newRetrainCommand(), newReportCommand(), newReviewCommand(),
 		newExportCommand(), newCompareCommand(), newCheckCommand(), newVerifyCommand(), newDataCommand(), newNetsCommand(),
 		newRecipesCommand(), newBenchCommand(), newBackendCommand(), newDenoiseCommand(), newVersionCommand())
 	addCompletion(root)

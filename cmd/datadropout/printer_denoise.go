@@ -8,18 +8,19 @@ import (
 	"github.com/datadropout/datadropout/report"
 )
 
-// beginDenoising says, behind the number of images of each split, what is made of them.
-func (p *textPrinter) beginDenoising(c datadropout.Config, d *datadropout.Data) {
+// denoisingWords says what is trained on to denoise.
+func denoisingWords(c datadropout.Config, d *datadropout.Data) string {
 	o := c.Denoise
-	fmt.Fprintf(p.stderr, " (images); %d training patches of %dx%d", len(d.Split.Train), o.PatchSize, o.PatchSize)
+	words := fmt.Sprintf(" (images); %d training patches of %dx%d, ", len(d.Split.Train), o.PatchSize, o.PatchSize)
 	if o.NoisyDir == "" {
-		fmt.Fprintf(p.stderr, ", %s", o.Degrade)
+		words += fmt.Sprint(o.Degrade)
 	} else {
-		fmt.Fprint(p.stderr, ", real pairs")
+		words += "real pairs"
 	}
 	if planted := d.Planted(d.Split.Train); planted > 0 {
-		fmt.Fprintf(p.stderr, ", %d of them with a target spoiled on purpose", planted)
+		words += fmt.Sprintf(", %d of them with a target spoiled on purpose", planted)
 	}
+	return words
 }
 
 // mostTestImages bounds the table of test images.

@@ -3,15 +3,25 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/evidence"
 )
 
-// jsonPrinter writes JSON lines, each with a type: begin, start, progress, done, result.
-type jsonPrinter struct{ encoder *json.Encoder }
+// jsonPrinter writes JSON lines, each with a type: begin, plan, start, progress, done, measured, result; see docs/events.md.
+type jsonPrinter struct {
+	encoder *json.Encoder
+	now     func() time.Time
+	told    time.Time // when progress was told last; zero after any other event
+}
 
-func newJSONPrinter(w io.Writer) *jsonPrinter { return &jsonPrinter{json.NewEncoder(w)} }
+// progressEvery is how often progress is told at most.
+const progressEvery = 200 * time.Millisecond
+
+func newJSONPrinter(w io.Writer) *jsonPrinter {
+	return &jsonPrinter{encoder: json.NewEncoder(w), now: time.Now}
+}
 
 func (p *jsonPrinter) begin(c datadropout.Config, d *datadropout.Data, dir string) {
 	p.write(struct {
@@ -29,7 +39,20 @@ func (p *jsonPrinter) begin(c datadropout.Config, d *datadropout.Data, dir strin
 	}{"begin", c.Data, d.Hash, c.Train, c.Score, c.Tune, c.Test, c.Net, c.Seeds, dir, d.Notes()})
 }
 
-func (p *jsonPrinter) event(e datadropout.Event) { p.write(e) }
+func (p *jsonPrinter) event(e datadropout.Event) {
+	if e.Type != "progress" {
+		p.told = time.Time{}
+	} else if now := p.now(); now.Sub(p.told) < progressEvery {
+		return
+	} else {
+		p.told = now
+	}
+	p.write(e)
+}
+
+func (p *jsonPrinter) plan(e *estimate, c datadropout.Config, d *datadropout.Data) {
+	p.write(planEvent(e, c, d))
+}
 
 func (p *jsonPrinter) endProgress() {}
 

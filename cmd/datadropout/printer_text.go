@@ -3,52 +3,75 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/evidence"
 	"github.com/datadropout/datadropout/report"
+	"github.com/datadropout/datadropout/train"
 )
 
-// textPrinter writes the result as a table to stdout and progress to stderr: one line that is redrawn on a terminal, a
-// plain line a finished piece elsewhere.
+// textPrinter writes the result as a table to stdout and progress to stderr. On a terminal that is a line a stage, drawn again
+// while the stage goes on; elsewhere, and when asked for more, a line for every piece that is finished.
 type textPrinter struct {
-	stdout, stderr io.Writer
-	quiet          bool
-	terminal       bool
-	open           bool // a line of progress is on the screen
-	drawn          time.Time
+	stdout         io.Writer
+	screen         *screen
+	quiet, verbose bool
+	progress       progress
+	metric         report.Metric
+	told           time.Time // when the line was drawn last or, without a terminal, a line was written
 }
 
-const redrawEvery = 100 * time.Millisecond
+const (
+	redrawEvery = 100 * time.Millisecond
+	// tellEvery is how often a piece that takes long is told of where no line can be drawn again.
+	tellEvery = time.Minute
+)
 
-func newTextPrinter(stdout, stderr io.Writer, quiet bool) *textPrinter {
-	p := &textPrinter{stdout: stdout, stderr: stderr, quiet: quiet}
-	if f, ok := stderr.(*os.File); ok {
-		p.terminal = term.IsTerminal(int(f.Fd()))
+func newTextPrinter(stdout, stderr io.Writer, v verbosity) *textPrinter {
+	return &textPrinter{
+		stdout: stdout, screen: newScreen(stderr, os.Getenv), quiet: v.quiet, verbose: v.verbose,
+		progress: progress{now: time.Now, metric: -1}, metric: report.MetricOf(train.CrossEntropy{}.Metric()),
 	}
-	return p
 }
 
 func (p *textPrinter) begin(c datadropout.Config, d *datadropout.Data, dir string) {
+	p.metric = report.MetricOf(d.Loss().Metric())
 	if p.quiet {
 		return
 	}
-	fmt.Fprintf(p.stderr, "%s: %d training, %d score, %d tune, %d test samples", c.Data, c.Train, c.Score, c.Tune, c.Test)
-	if d.Patches != nil {
-		p.beginDenoising(c, d)
-	} else if planted := d.Planted(d.Split.Train); planted > 0 {
-		fmt.Fprintf(p.stderr, ", %d wrong labels planted", planted)
-	}
+	p.screen.print(splitLine(c, d))
 	for _, note := range d.Notes() {
-		fmt.Fprintf(p.stderr, "\nnote: %s", note)
+		p.screen.print("note: " + note)
 	}
-	fmt.Fprintf(p.stderr, "\n%s, %s of batches of %d, %s, into %s\n", c.Net, report.Counted(c.Recipe.Epochs, "epoch"), c.Recipe.BatchSize, report.Counted(c.Seeds, "seed"), dir)
+	p.screen.print(fmt.Sprintf("%s, %s of batches of %d, %s, into %s", c.Net, report.Counted(c.Recipe.Epochs, "epoch"), c.Recipe.BatchSize, report.Counted(c.Seeds, "seed"), dir))
+}
+
+func splitLine(c datadropout.Config, d *datadropout.Data) string {
+	line := fmt.Sprintf("%s: %d training, %d score, %d tune, %d test samples", c.Data, c.Train, c.Score, c.Tune, c.Test)
+	if d.Patches != nil {
+		return line + denoisingWords(c, d)
+	}
+	if planted := d.Planted(d.Split.Train); planted > 0 {
+		line += fmt.Sprintf(", %d wrong labels planted", planted)
+	}
+	return line
+}
+
+func (p *textPrinter) plan(e *estimate, _ datadropout.Config, _ *datadropout.Data) {
+	p.progress.estimate = e
+	if p.quiet {
+		return
+	}
+	p.screen.print(e.short())
+	for _, line := range e.cutLines() {
+		p.screen.print(line)
+	}
 }
 
 // stageNames are the stages as people read them.
@@ -66,39 +89,182 @@ func (p *textPrinter) event(e datadropout.Event) {
 	if p.quiet {
 		return
 	}
-	head := fmt.Sprintf("%-9s %2d/%-2d %s", stageNames[e.Stage], e.Part, e.Parts, e.What)
+	if e.Stage != p.progress.stage {
+		p.finishStage()
+	}
+	p.progress.at(e)
+	now, folded := p.progress.now(), p.screen.redraws() && !p.verbose
 	switch e.Type {
 	case "start", "progress":
-		if !p.terminal || (e.Type == "progress" && time.Since(p.drawn) < redrawEvery) {
+		every := redrawEvery
+		if !p.screen.redraws() {
+			every = tellEvery
+		}
+		if now.Sub(p.told) < every {
 			return
 		}
-		p.drawn, p.open = time.Now(), true
-		line := fmt.Sprintf("%s %3.0f %%", head, 100*e.Fraction)
-		if e.Rate > 0 {
-			line += fmt.Sprintf(", %.0f samples/s, loss %.3f", e.Rate, e.Loss)
+		switch {
+		case p.screen.redraws():
+			p.screen.draw(p.line(e))
+		case p.told.IsZero():
+		default:
+			p.screen.print(p.piece(e) + ": " + strings.Join(append(p.figures(e), p.leftWords()...), ", "))
 		}
-		fmt.Fprintf(p.stderr, "\r\x1b[K%s", line)
+		p.told = now
 	case "done":
-		p.endProgress()
-		line := fmt.Sprintf("%s: %.1f s", head, e.Seconds)
-		if e.Resumed {
-			line = head + ": done before"
+		if !folded {
+			p.screen.print(p.done(e))
+			p.solver(e)
+			p.told = now
 		}
-		if e.Summary != "" {
-			line += ", " + e.Summary
+	case "measured":
+		if p.verbose {
+			p.screen.print(fmt.Sprintf("%s: %s, loss %.4f on the %s split", p.piece(e), p.metricWords(e.Metric), e.Loss, e.Split))
 		}
-		fmt.Fprintln(p.stderr, line)
 	}
 }
 
-func (p *textPrinter) endProgress() {
-	if p.open {
-		fmt.Fprint(p.stderr, "\r\x1b[K")
-		p.open = false
+// metricWords writes a value of the metric with its name.
+func (p *textPrinter) metricWords(v float64) string {
+	return p.metric.Name + " " + p.metric.Value(v, math.NaN())
+}
+
+// label is the stage with its place in the run.
+func (p *textPrinter) label(stage string) string {
+	name := stageNames[stage]
+	if i, n := p.progress.place(); n > 0 {
+		return fmt.Sprintf("%d/%d %-9s", i, n, name)
+	}
+	return fmt.Sprintf("%-9s", name)
+}
+
+// piece is the stage and the piece of it that an event is about.
+func (p *textPrinter) piece(e datadropout.Event) string {
+	return fmt.Sprintf("%s %2d/%-2d %s", p.label(e.Stage), e.Part, e.Parts, e.What)
+}
+
+// figures are what is known of a training.
+func (p *textPrinter) figures(e datadropout.Event) []string {
+	var f []string
+	if e.Type != "done" {
+		f = append(f, fmt.Sprintf("%.0f %%", 100*e.Fraction))
+	}
+	if e.Rate > 0 {
+		f = append(f, fmt.Sprintf("%.0f samples/s, loss %.3f", e.Rate, e.Loss))
+	}
+	return f
+}
+
+// done is the line of a piece that is finished.
+func (p *textPrinter) done(e datadropout.Event) string {
+	parts := []string{duration(seconds(e.Seconds))}
+	if e.Resumed {
+		parts = []string{"done before"}
+	}
+	parts = append(parts, p.figures(e)...)
+	if e.Summary != "" {
+		parts = append(parts, e.Summary)
+	}
+	return p.piece(e) + ": " + strings.Join(append(parts, p.leftWords()...), ", ")
+}
+
+// solver tells how scores came about, when asked for more.
+func (p *textPrinter) solver(e datadropout.Event) {
+	if !p.verbose || e.Solver == nil {
+		return
+	}
+	s := e.Solver
+	line := fmt.Sprintf("%s solver: %s, residual %.2g, damping %.3g", p.label(e.Stage), report.Counted(s.Iterations, "iteration"), s.Residual, s.Damping)
+	if !s.Converged {
+		line += ", not converged"
+	}
+	if s.Message != "" {
+		line += ": " + s.Message
+	}
+	p.screen.print(line)
+	for _, c := range s.Smoothness {
+		p.screen.print(fmt.Sprintf("%s smoothness: %d samples at weight 0 change the loss by %.4f, predicted %.4f", p.label(e.Stage), c.Samples, c.True, c.Predicted))
 	}
 }
+
+// line is what is drawn while a stage goes on.
+func (p *textPrinter) line(e datadropout.Event) string {
+	g := &p.progress
+	count := fmt.Sprintf("%d/%d", e.Part, e.Parts)
+	if n := g.trainings(); n > 0 && e.Kind == datadropout.KindTraining && e.Stage != datadropout.StageInfluence {
+		count = fmt.Sprintf("%d/%d", min(n, g.pieces+1), n)
+	}
+	parts := []string{fmt.Sprintf("%3.0f %%", 100*g.fraction), count}
+	if e.Rate > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f/s loss %.3f", e.Rate, e.Loss))
+	}
+	if g.metric >= 0 {
+		parts = append(parts, p.metricWords(g.metric))
+	}
+	line := p.screen.paint(bold, p.label(e.Stage)) + " " + p.bar(g.fraction) + " " + strings.Join(parts, "  ")
+	if left := p.leftWords(); len(left) > 0 {
+		line += "  " + p.screen.paint(dim, strings.Join(left, ", "))
+	}
+	return line + "  " + e.What
+}
+
+const progressWidth = 20
+
+func (p *textPrinter) bar(fraction float64) string {
+	full := int(fraction*progressWidth + 0.5)
+	return "[" + p.screen.paint(green, strings.Repeat("#", full)) + strings.Repeat("-", progressWidth-full) + "]"
+}
+
+// leftWords tells how long stage and run still take.
+func (p *textPrinter) leftWords() []string {
+	stage, run := p.progress.left()
+	var words []string
+	if stage > 0 {
+		words = append(words, duration(stage)+" left")
+	}
+	if run > 0 && run > stage {
+		words = append(words, "run "+duration(run))
+	}
+	return words
+}
+
+// finishStage leaves a line about the stage that has ended, where its pieces have none.
+func (p *textPrinter) finishStage() {
+	g := &p.progress
+	if g.stage == "" || p.quiet || !p.screen.redraws() || p.verbose {
+		return
+	}
+	noun := "training"
+	if g.last.Kind != datadropout.KindTraining {
+		noun = "part"
+	}
+	var parts []string
+	if n := g.pieces; n > 0 && (noun == "training" || n > 1) {
+		parts = append(parts, report.Counted(n, noun))
+	}
+	if g.resumed > 0 {
+		parts = append(parts, fmt.Sprintf("%d done before", g.resumed))
+	}
+	parts = append(parts, duration(g.elapsed()))
+	if g.rate > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f samples/s, loss %.3f", g.rate, g.loss))
+	}
+	if g.metric >= 0 {
+		parts = append(parts, "last "+p.metricWords(g.metric))
+	}
+	if g.last.Summary != "" {
+		parts = append(parts, g.last.Summary)
+	}
+	if s := g.last.Solver; s != nil && s.Iterations > 0 {
+		parts = append(parts, fmt.Sprintf("%s, residual %.2g", report.Counted(s.Iterations, "iteration"), s.Residual))
+	}
+	p.screen.print(p.screen.paint(bold, p.label(g.stage)) + " " + strings.Join(parts, ", "))
+}
+
+func (p *textPrinter) endProgress() { p.screen.clear() }
 
 func (p *textPrinter) result(o *datadropout.Outcome, dir string) {
+	p.finishStage()
 	w := p.stdout
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 4, 3, ' ', 0)

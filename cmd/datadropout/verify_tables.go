@@ -14,6 +14,7 @@ import (
 
 // verified writes the figures of a study as tables, one a test.
 func (p *textPrinter) verified(r *evidence.Result, dir string) {
+	p.finishStage()
 	w := p.stdout
 	fmt.Fprintln(w)
 	table := func(head string, rows func(t io.Writer)) {

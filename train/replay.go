@@ -1,0 +1,94 @@
+package train
+
+import (
+	"math"
+
+	"github.com/datadropout/datadropout/net"
+)
+
+// cut says into how many segments to cut n steps that are to be gone through backwards with the given number of vectors,
+// and whether the steps of the last segment can be recorded along with the checkpoints.
+func cut(n, vectors int) (segments int, recorded bool) {
+	for c := 1; c <= n; c++ {
+		if 2*(c-1)+(n+c-1)/c <= vectors {
+			return c, true
+		}
+	}
+	return 2, false
+}
+
+// again counts the steps that going back through n steps carries out again: after the first walk, which reached the end,
+// or with it.
+func again(n, vectors int, walked bool) int {
+	c, recorded := cut(n, vectors)
+	steps := 0
+	for j := c - 1; j >= 0; j-- {
+		if j < c-1 || !recorded {
+			steps += again((j+1)*n/c-j*n/c, vectors-2*j, false)
+		}
+	}
+	switch {
+	case walked:
+	case recorded:
+		steps += n - 1
+	default:
+		steps += n / 2
+	}
+	return steps
+}
+
+const (
+	startVectors   = 2 // in memory, what the training starts from
+	readingVectors = 2 // in memory, what is read from a file
+)
+
+// provision returns how many vectors of the given size the bounds have room for beside the start, in memory and in all.
+// Where there is a file, what is read from it takes memory too.
+func provision(steps int, bytes int64, bounds Bounds) (memory, vectors int) {
+	fit := func(bound int64) int { return int(min(bound/bytes, math.MaxInt32)) }
+	memory = fit(bounds.Memory) - startVectors
+	vectors = memory
+	if onDisk := min(fit(bounds.Disk), steps-(memory-readingVectors)); steps > memory && memory >= readingVectors && onDisk > readingVectors {
+		memory -= readingVectors
+		vectors = memory + onDisk
+	}
+	return memory, vectors
+}
+
+// Replay is what going back through a training takes.
+type Replay struct {
+	// Steps is the number of training steps carried out, those of the training itself among them.
+	Steps int
+	// Memory and Disk are about the bytes that are kept at most.
+	Memory, Disk int64
+}
+
+// PlanReplay returns what [Engine.SpilledTrajectory] and [Trajectory.Backward] take for n samples within the bounds, without
+// training; bounds that are too small give what they have room for.
+func PlanReplay(network *net.Network, r Recipe, n int, bounds Bounds) Replay {
+	steps, bytes := r.Steps(n), vectorBytes(network)
+	memory, vectors := provision(steps, bytes, bounds)
+	if vectors < leastVectors(steps) {
+		return Replay{Steps: steps, Memory: bounds.Memory, Disk: bounds.Disk}
+	}
+	return Replay{
+		Steps:  steps + again(steps, vectors, true),
+		Memory: int64(startVectors+min(memory, steps)) * bytes,
+		Disk:   int64(max(0, min(vectors, steps)-memory)) * bytes,
+	}
+}
+
+// leastVectors returns the fewest vectors with which n steps can be gone through backwards.
+func leastVectors(n int) int {
+	if n <= 2 {
+		return n
+	}
+	least := 2 + leastVectors((n+1)/2)
+	for c := 1; c <= n; c++ {
+		least = min(least, 2*(c-1)+(n+c-1)/c)
+	}
+	return least
+}
+
+// vectorBytes is the memory of one step's parameters and state.
+func vectorBytes(n *net.Network) int64 { return 4 * int64(n.Size()+n.StateSize()) }
