@@ -8,6 +8,7 @@ import (
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/net"
 )
 
@@ -158,7 +159,7 @@ func (c *Config) validateDenoising() error {
 	case d.Color != "" && !slices.Contains(dataset.ColorModes, d.Color):
 		return usagef("unknown color mode %q; known: %s", d.Color, strings.Join(dataset.ColorModes, ", "))
 	case d.DropUnit != "" && !slices.Contains(DropUnits, d.DropUnit):
-		return usagef("unknown drop unit %q; known: %s", d.DropUnit, strings.Join(DropUnits, ", "))
+		return usagef("unknown drop unit %q%s", d.DropUnit, nearest.Among(d.DropUnit, DropUnits))
 	case d.PatchSize < 0 || d.PatchSize > 1024:
 		return usagef("the patch size must lie in 1..1024 pixels, got %d", d.PatchSize)
 	case d.Stride < 0:

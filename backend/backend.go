@@ -13,6 +13,8 @@ import (
 	"github.com/gomlx/compute/gobackend"
 
 	"github.com/datadropout/datadropout/cpu"
+
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // Names of backends.
@@ -53,7 +55,7 @@ func Resolve(name string) (string, error) {
 	case name == CPU, name == Go, isXLA && plugin != "":
 		return name, nil
 	}
-	return "", fmt.Errorf("%w %q; known: %s", ErrUnknown, name, Usage)
+	return "", fmt.Errorf("%w %q%s", ErrUnknown, name, nearest.Among(name, strings.Split(Usage, ", ")))
 }
 
 // Open returns the backend of the given name, using at most the given number of threads; 0 means all. XLA chooses its threads

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gomlx/compute"
 
@@ -16,7 +17,7 @@ const backendUsage = "what computes: " + backend.Usage
 func openBackend(name *string, threads int) (compute.Backend, error) {
 	resolved, err := backend.Resolve(*name)
 	if errors.Is(err, backend.ErrUnknown) {
-		return nil, &datadropout.UsageError{Err: err}
+		return nil, &datadropout.UsageError{Err: fmt.Errorf("--backend: %w", err)}
 	}
 	if err != nil {
 		return nil, err

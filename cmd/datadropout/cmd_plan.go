@@ -72,7 +72,7 @@ func runPlan(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error
 		return err
 	}
 	if o.json {
-		newJSONPrinter(stdout).plan(e, c, data)
+		newJSONPrinter(stdout).plan(e, c)
 		return nil
 	}
 	return e.write(stdout, c, data, o.out)
@@ -269,7 +269,7 @@ type stageFigures struct {
 	LeastSeconds   float64 `json:"least_seconds"`
 }
 
-func planEvent(e *estimate, c datadropout.Config, d *datadropout.Data) planLine {
+func planEvent(e *estimate, c datadropout.Config) planLine {
 	n := e.plan.Networks[c.Net]
 	line := planLine{
 		Type: "plan", Data: c.Data, Train: c.Train, Score: c.Score, Tune: c.Tune, Test: c.Test, Net: c.Net, Parameters: n.Size(), Recipe: c.Recipe,

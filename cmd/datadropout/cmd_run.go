@@ -30,6 +30,7 @@ type runOptions struct {
 	resume bool
 	force  bool
 	budget time.Duration
+	given  *pflag.FlagSet
 	whole  bool          // what is carried out is a whole run, and planned
 	lock   *durable.Lock // on the run directory, once it is there
 	// keepEvery is the time between two saves of what is unfinished.
@@ -191,7 +192,7 @@ func (o *runOptions) carryOut(ctx context.Context, stdout, stderr io.Writer, sta
 		}
 	}
 	if e != nil {
-		p.plan(e, c, data)
+		p.plan(e, c)
 	}
 	return o.explain(stage(work{c, data, backend, store, p}))
 }
@@ -202,8 +203,9 @@ func (o *runOptions) begin(cmd *cobra.Command, run func(context.Context, *runOpt
 	if err := o.claim(); err != nil {
 		return err
 	}
+	o.given = cmd.Flags()
 	if err := o.readConfig(cmd.Flags()); err != nil {
-		return err
+		return o.blame(err)
 	}
 	return run(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 }
@@ -231,7 +233,7 @@ func (o *runOptions) checkSettings(c *datadropout.Config) error {
 		return err
 	}
 	if err := c.Validate(); err != nil {
-		return err
+		return o.blame(err)
 	}
 	return o.checkOut()
 }

@@ -24,7 +24,8 @@ type verifyOptions struct {
 	settings
 	study evidence.Options
 	verbosity
-	out string
+	out   string
+	given *pflag.FlagSet
 }
 
 // verifyExitCodes differ from those of run in how to go on: retrainings are kept by content, so nothing needs to be said.
@@ -51,8 +52,9 @@ func newVerifyCommand() *cobra.Command {
 			"  datadropout verify --config RUN-DIR/config.yaml --estimators cg,metagradient --fractions 0.02,0.1 --out DIR",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.given = cmd.Flags()
 			if err := o.read(cmd.Flags()); err != nil {
-				return err
+				return o.blame(err)
 			}
 			return runVerify(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -86,13 +88,13 @@ func (o *verifyOptions) addFlags(f *pflag.FlagSet) {
 func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) error {
 	c := o.config
 	if err := c.Validate(); err != nil {
-		return err
+		return o.blame(err)
 	}
 	if err := o.checkVerbosity(); err != nil {
 		return err
 	}
 	if err := o.study.Validate(); err != nil {
-		return err
+		return o.blame(err)
 	}
 	if o.out == "" {
 		o.out = filepath.Join("runs", fmt.Sprintf("verify-%s-%s-%s", c.Data, c.Net, time.Now().Format("20060102-150405")))

@@ -91,7 +91,7 @@ func TestVerifyContinues(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var stderr bytes.Buffer
-	code := execute(ctx, args(broken, "--json"), &cancelAfter{lines: 80, cancel: cancel}, &stderr)
+	code := execute(ctx, args(broken, "--json"), &cancelAfter{lines: 20, cancel: cancel}, &stderr)
 	if code != exitInterrupted || !strings.Contains(stderr.String(), "--out "+broken) {
 		t.Fatalf("exit code %d, %q", code, stderr.String())
 	}

@@ -60,14 +60,15 @@ func newMeasurer(backend compute.Backend, data *datadropout.Data) *measurer {
 	return &measurer{backend: backend, data: data, speeds: map[datadropout.Phase]datadropout.Speed{}}
 }
 
-// measureFor is how long a plan is measured, and briefRun the length of a run up to which a run of each phase is enough.
+// measureFor is how long a plan is measured, and briefRun the length of a run up to which measuring briefly is enough.
 const (
-	measureFor = 2 * time.Second
-	briefRun   = time.Minute
+	measureFor     = 2 * time.Second
+	measureBriefly = 200 * time.Millisecond
+	briefRun       = time.Minute
 )
 
-// measure measures the phases that have not been, for about the given time in all; with 0 each runs once more than it takes to
-// compile it.
+// measure measures the phases that have not been, for about the given time in all, and each at least
+// once.
 func (m *measurer) measure(ctx context.Context, p *datadropout.Plan, budget time.Duration) error {
 	var missing []datadropout.Phase
 	for _, phase := range p.Phases() {
@@ -78,9 +79,12 @@ func (m *measurer) measure(ctx context.Context, p *datadropout.Plan, budget time
 	began := time.Now()
 	defer func() { m.spent += time.Since(began) }()
 	for _, phase := range missing {
-		source, err := dataset.Augmented(m.data.Source(), phase.Augmentation)
-		if err != nil {
-			return err
+		source := m.data.Source()
+		if !phase.Augmentation.IsZero() {
+			var err error
+			if source, err = dataset.Augmented(source, phase.Augmentation); err != nil {
+				return err
+			}
 		}
 		got, err := bench.Run(ctx, m.backend, bench.Setting{
 			Network: p.Networks[phase.Net], Phase: phase.Name, Batch: phase.Batch, Directions: phase.Directions,
@@ -116,7 +120,7 @@ func (m *measurer) estimate(p *datadropout.Plan) *estimate {
 // long is measured for more than a moment.
 func (m *measurer) estimateRun(ctx context.Context, p *datadropout.Plan, thorough bool) (*estimate, error) {
 	if !thorough {
-		if err := m.measure(ctx, p, 0); err != nil {
+		if err := m.measure(ctx, p, measureBriefly); err != nil {
 			return nil, err
 		}
 		if e := m.estimate(p); total(e.most) < briefRun.Seconds() {

@@ -15,7 +15,7 @@ type printer interface {
 	// begin announces the run.
 	begin(c datadropout.Config, d *datadropout.Data, dir string)
 	// plan shows what the run will take.
-	plan(e *estimate, c datadropout.Config, d *datadropout.Data)
+	plan(e *estimate, c datadropout.Config)
 	// event shows an event.
 	event(e datadropout.Event)
 	// endProgress leaves the line of progress, if one is open.

@@ -50,9 +50,7 @@ func (p *jsonPrinter) event(e datadropout.Event) {
 	p.write(e)
 }
 
-func (p *jsonPrinter) plan(e *estimate, c datadropout.Config, d *datadropout.Data) {
-	p.write(planEvent(e, c, d))
-}
+func (p *jsonPrinter) plan(e *estimate, c datadropout.Config) { p.write(planEvent(e, c)) }
 
 func (p *jsonPrinter) endProgress() {}
 

@@ -63,7 +63,7 @@ func splitLine(c datadropout.Config, d *datadropout.Data) string {
 	return line
 }
 
-func (p *textPrinter) plan(e *estimate, _ datadropout.Config, _ *datadropout.Data) {
+func (p *textPrinter) plan(e *estimate, _ datadropout.Config) {
 	p.progress.estimate = e
 	if p.quiet {
 		return

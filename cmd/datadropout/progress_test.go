@@ -137,7 +137,7 @@ func TestProgressIsShown(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &clock{time.Unix(1e9, 0)}
 			p, out := testPrinter(c, tt.columns, tt.color, tt.v)
-			p.plan(plannedRun(), datadropout.Config{}, nil)
+			p.plan(plannedRun(), datadropout.Config{})
 			playRun(c, p)
 			p.endProgress()
 			p.finishStage()

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/datadropout/datadropout"
+)
+
+// blame names the flag that a usage error is about: the one without which the settings are right, or wrong in another way. check
+// returns the error of the flags without one of them. An error that names a flag, or that no single flag is to blame for, stays as
+// it is.
+func blame(err error, given *pflag.FlagSet, check func(without string) error) error {
+	var usage *datadropout.UsageError
+	if given == nil || !errors.As(err, &usage) || strings.Contains(err.Error(), "--") {
+		return err
+	}
+	// A flag whose value the message repeats comes first: another one may only decide whether that value counts.
+	var found string
+	for _, repeated := range []bool{true, false} {
+		given.Visit(func(f *pflag.Flag) {
+			if found != "" || strings.Contains(err.Error(), f.Value.String()) != repeated {
+				return
+			}
+			if other := check(f.Name); other == nil || other.Error() != err.Error() {
+				found = f.Name
+			}
+		})
+	}
+	if found == "" {
+		return err
+	}
+	return &datadropout.UsageError{Err: fmt.Errorf("--%s: %w", found, err)}
+}
+
+// copyFlags sets in one set of flags what is given in another, but for the one of the name. Those that it does not know are left out.
+func copyFlags(to, from *pflag.FlagSet, without string) error {
+	var failed error
+	from.Visit(func(f *pflag.Flag) {
+		into := to.Lookup(f.Name)
+		if into == nil || f.Name == without || failed != nil {
+			return
+		}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			failed = into.Value.(pflag.SliceValue).Replace(list.GetSlice())
+			into.Changed = true
+			return
+		}
+		failed = to.Set(f.Name, f.Value.String())
+	})
+	return failed
+}
+
+// blame names the flag of a run that a usage error is about.
+func (o *runOptions) blame(err error) error {
+	return blame(err, o.given, func(without string) error {
+		again := &runOptions{settings: defaultSettings()}
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		again.addFlags(f)
+		if err := copyFlags(f, o.given, without); err != nil {
+			return err
+		}
+		again.out, again.resume, again.rescored = o.out, o.resume, o.rescored
+		if err := again.readConfig(f); err != nil {
+			return err
+		}
+		return again.config.Validate()
+	})
+}
+
+// blame names the flag of a study that a usage error is about.
+func (o *verifyOptions) blame(err error) error {
+	return blame(err, o.given, func(without string) error {
+		again := &verifyOptions{settings: defaultSettings()}
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		again.addFlags(f)
+		if err := copyFlags(f, o.given, without); err != nil {
+			return err
+		}
+		if err := again.read(f); err != nil {
+			return err
+		}
+		if err := again.config.Validate(); err != nil {
+			return err
+		}
+		return again.study.Validate()
+	})
+}

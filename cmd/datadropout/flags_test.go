@@ -1,0 +1,126 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// badNames are values that a flag of names refuses, and the name that is nearest; empty for a flag of words in another form.
+var badNames = map[string][2]string{
+	"activation":         {"gelo", "gelu"},
+	"arm":                {"droped", "dropped"},
+	"backend":            {"cpuu", "cpu"},
+	"curvature":          {"hesian", "hessian"},
+	"data":               {"mnits", "mnist"},
+	"drop-unit":          {"imag", "image"},
+	"estimator":          {"metagradent", "metagradient"},
+	"estimators":         {"metagradent", "metagradient"},
+	"influence-net":      {"resnet21", "resnet20"},
+	"influence-recipe":   {"fsat", "fast"},
+	"label-noise-kind":   {"pear", "pair"},
+	"net":                {"resnet21", "resnet20"},
+	"phase":              {"stepp", "step"},
+	"pool":               {"maxx", "max"},
+	"preconditioner":     {"diagonl", "diagonal"},
+	"recipe":             {"fsat", "fast"},
+	"removal":            {"wieght", "weight"},
+	"rule":               {"unfavourable", "unfavorable"},
+	"schedule":           {"cosin", "cosine"},
+	"splits":             {"trian", "train"},
+	"tests":              {"groop", "group"},
+	"fractions":          {"2", ""},
+	"label-noise-matrix": {"gone.csv", ""},
+	"noisy-labels":       {"gone.txt", ""},
+}
+
+// outOfRange are numbers that parse and are refused.
+var outOfRange = map[string]string{
+	"batch": "0", "budget": "-1s", "checkpoints": "-1", "epochs": "0", "influence-seeds": "0", "label-noise": "1.5", "lissa-depth": "-1", "lissa-repeats": "-1",
+	"lissa-scale": "-1", "lr": "0", "max-iterations": "-1", "min-class-share": "1", "min-sign-agreement": "2", "momentum": "1", "rank": "-1", "score": "-1",
+	"score-folds": "0", "seeds": "0", "step-factor": "2", "test": "-1", "threads": "-1", "train": "-1", "tune": "-1", "warmup": "1", "weight-decay": "-1",
+}
+
+// Every flag of every command refuses what is no value of its type with one line that names the flag, before anything is done.
+func TestEveryFlagRefusesABadValue(t *testing.T) {
+	var visit func(cmd *cobra.Command, path []string)
+	visit = func(cmd *cobra.Command, path []string) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if slices.Contains([]string{"string", "stringSlice"}, f.Value.Type()) || f.Name == "help" || f.Name == "version" {
+				return
+			}
+			wrongUsage(t, append(slices.Clone(path), "--"+f.Name+"=x?"), "--"+f.Name)
+		})
+		for _, sub := range cmd.Commands() {
+			visit(sub, append(slices.Clone(path), sub.Name()))
+		}
+		if len(path) > 0 && !cmd.Hidden && path[0] != "completion" && path[0] != "help" && cmd.Runnable() && cmd.HasFlags() {
+			wrongUsage(t, append(slices.Clone(path), "--threds", "1"), "--threds")
+		}
+	}
+	visit(newRootCommand(), nil)
+}
+
+// A name that is not known is answered with the nearest one, and the flag; so is a number out of its range.
+func TestSettingsOutOfRangeNameTheirFlag(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	for _, command := range []*cobra.Command{newRunCommand(), newPlanCommand(), newTrainCommand(), newVerifyCommand()} {
+		if testing.Short() && command.Name() != "run" {
+			continue
+		}
+		command.Flags().VisitAll(func(f *pflag.Flag) {
+			args := []string{command.Name(), "--out", out}
+			if bad, ok := badNames[f.Name]; ok && bad[1] != "" {
+				if f.Name == "drop-unit" {
+					args = append(args, "--net", "dncnn-7")
+				}
+				if f.Name == "label-noise-kind" {
+					args = append(args, "--label-noise", "0.2")
+				}
+				line := wrongUsage(t, append(args, "--"+f.Name, bad[0]), bad[0])
+				if !strings.Contains(line, "did you mean") || !strings.Contains(line, bad[1]) {
+					t.Errorf("%s --%s %s: no hint of %s: %s", command.Name(), f.Name, bad[0], bad[1], line)
+				}
+			}
+			if bad, ok := outOfRange[f.Name]; ok && (command.Name() != "verify" || f.Name != "influence-seeds") { // 0 is the default there
+				wrongUsage(t, append(args, "--"+f.Name, bad), "--"+f.Name)
+			}
+		})
+	}
+}
+
+// A command or a flag that is not known is answered with the nearest one.
+func TestUnknownNamesAreAnsweredWithTheNearest(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"rnu"}, "run"},
+		{[]string{"plann"}, "plan"},
+		{[]string{"run", "--epoch", "3"}, "--epochs"},
+		{[]string{"plan", "--buget", "3m"}, "--budget"},
+		{[]string{"verify", "--subset", "3"}, "--subsets"},
+		{[]string{"bench", "--phase", "stepp"}, "step"},
+		{[]string{"nets", "resnet21"}, "resnet20"},
+		{[]string{"recipes", "fsat"}, "fast"},
+	} {
+		if line := wrongUsage(t, tt.args, tt.want); !strings.Contains(line, "did you mean") {
+			t.Errorf("%v: %s", tt.args, line)
+		}
+	}
+}
+
+// wrongUsage wants a command line to be refused: exit code 2, nothing on stdout, and one line on stderr that holds want. It returns
+// the line.
+func wrongUsage(t *testing.T, args []string, want string) string {
+	t.Helper()
+	code, stdout, stderr := runCommand(t, args...)
+	if code != exitUsage || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("%v: exit code %d, stdout %q, and on stderr %q", args, code, stdout, stderr)
+	}
+	return stderr
+}
