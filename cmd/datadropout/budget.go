@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -107,105 +108,102 @@ func (e *overBudgetError) Error() string {
 		duration(e.budget), with, duration(e.least), duration(e.least-e.budget))
 }
 
-// fit lowers settings until the run fits into the budget by the plan's upper bound, and takes back what did not have to be lowered.
-// It returns the plan that fits. measured must know the phases of the plan: lower settings have no others.
-func fit(ctx context.Context, c *datadropout.Config, m *measurer, budget time.Duration) (*estimate, error) {
-	plan := func(c datadropout.Config) (*estimate, error) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		p, err := datadropout.NewPlan(c, m.data)
-		if err != nil {
-			return nil, err
-		}
-		return m.estimate(p), nil
+// fitting looks for the settings by which a run fits.
+type fitting struct {
+	measurer *measurer
+	whole    datadropout.Config
+	all      []reduction
+}
+
+// lowered returns the settings with the given reductions, by their numbers.
+func (f *fitting) lowered(used []int) datadropout.Config {
+	c := f.whole
+	for _, k := range used {
+		f.all[k].lower(&c)
 	}
-	fits := func(e *estimate) bool { return total(e.most) <= budget.Seconds() }
-	whole, err := plan(*c)
+	return c
+}
+
+// estimate plans a run with the given reductions.
+func (f *fitting) estimate(ctx context.Context, used []int) (*estimate, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	p, err := datadropout.NewPlan(f.lowered(used), f.measurer.data)
 	if err != nil {
 		return nil, err
 	}
-	all := reductions()
+	return f.measurer.estimate(p), nil
+}
+
+// without returns the reductions less those that are not wanted.
+func without(used []int, unwanted func(k int) bool) []int {
+	return slices.DeleteFunc(slices.Clone(used), unwanted)
+}
+
+// fit lowers settings until the run fits into the budget by the plan's upper bound, and takes back what did not have to be lowered.
+// It returns the plan that fits. m must have measured the phases of the plan: lowered settings have no others.
+func fit(ctx context.Context, c *datadropout.Config, m *measurer, budget time.Duration) (*estimate, error) {
+	f := &fitting{measurer: m, whole: *c, all: reductions()}
 	var used []int
-	apply := func(without int) datadropout.Config {
-		lowered := *c
-		for _, k := range used {
-			if k != without {
-				all[k].lower(&lowered)
-			}
-		}
-		return lowered
+	fitted, err := f.estimate(ctx, nil)
+	if err != nil {
+		return nil, err
 	}
-	const none = -1
-	fitted, lowered := whole, *c
-	for k := 0; k < len(all) && !fits(fitted); k++ {
-		tried := lowered
-		if !all[k].lower(&tried) {
+	fits := func(e *estimate) bool { return total(e.most) <= budget.Seconds() }
+	for k := 0; k < len(f.all) && !fits(fitted); k++ {
+		if lowered := f.lowered(used); !f.all[k].lower(&lowered) {
 			continue
 		}
-		e, err := plan(tried)
+		e, err := f.estimate(ctx, append(slices.Clone(used), k))
 		if err != nil {
 			return nil, err
 		}
 		if total(e.most) < total(fitted.most) {
-			fitted, lowered, used = e, tried, append(used, k)
+			fitted, used = e, append(used, k)
 		}
 	}
-	if !fits(fitted) {
-		return nil, &datadropout.UsageError{Err: &overBudgetError{budget, seconds(total(fitted.most)), cuts(c, &lowered, nil)}}
+	if lowered := f.lowered(used); !fits(fitted) {
+		return nil, &datadropout.UsageError{Err: &overBudgetError{budget, seconds(total(fitted.most)), cuts(c, &lowered)}}
 	}
-	for _, k := range append([]int(nil), used...) {
-		if e, err := plan(apply(k)); err != nil {
-			return nil, err
-		} else if fits(e) {
-			kept := used[:0:0]
-			for _, u := range used {
-				if u != k {
-					kept = append(kept, u)
-				}
-			}
-			used, fitted = kept, e
-		}
-	}
-	lowered = apply(none)
-	saves := func(setting string) float64 {
-		kept := used
-		used = used[:0:0]
-		for _, k := range kept {
-			if all[k].setting != setting {
-				used = append(used, k)
-			}
-		}
-		without, err := plan(apply(none))
-		used = kept
+	for _, k := range slices.Clone(used) {
+		back := without(used, func(u int) bool { return u == k })
+		e, err := f.estimate(ctx, back)
 		if err != nil {
-			return 0
+			return nil, err
 		}
-		return total(without.most) - total(fitted.most)
+		if fits(e) {
+			fitted, used = e, back
+		}
 	}
-	fitted.budget, fitted.cuts = budget, cuts(c, &lowered, saves)
+	lowered := f.lowered(used)
+	fitted.budget, fitted.cuts = budget, cuts(c, &lowered)
+	for i := range fitted.cuts {
+		one := &fitted.cuts[i]
+		e, err := f.estimate(ctx, without(used, func(u int) bool { return f.all[u].setting == one.Setting }))
+		if err != nil {
+			return nil, err
+		}
+		one.Saves = total(e.most) - total(fitted.most)
+	}
 	*c = lowered
 	return fitted, nil
 }
 
 // cuts lists the settings that differ.
-func cuts(from, to *datadropout.Config, saves func(setting string) float64) []cut {
+func cuts(from, to *datadropout.Config) []cut {
 	var all []cut
 	seen := map[string]bool{}
 	for _, r := range reductions() {
 		if a, b := r.value(from), r.value(to); a != b && !seen[r.setting] {
 			seen[r.setting] = true
-			one := cut{Setting: r.setting, From: a, To: b, Means: r.means}
-			if saves != nil {
-				one.Saves = saves(r.setting)
-			}
-			all = append(all, one)
+			all = append(all, cut{Setting: r.setting, From: a, To: b, Means: r.means})
 		}
 	}
 	return all
 }
 
-// fitted copies the settings that a budget may lower: those of a run that goes on are what they were fitted to when it began.
+// keepFitted copies the settings that a budget may lower: those of a run that goes on are what they were fitted to when it began.
 func keepFitted(to, from *datadropout.Config) {
 	to.DoseControls, to.InfluenceSeeds, to.Rule, to.Seeds = from.DoseControls, from.InfluenceSeeds, from.Rule, from.Seeds
 	to.Influence.HessianSamples = from.Influence.HessianSamples

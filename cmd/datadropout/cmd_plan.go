@@ -78,7 +78,7 @@ func runPlan(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error
 	return e.write(stdout, c, data, o.out)
 }
 
-// budgetFlag is --budget: a length of time above zero.
+// addBudgetFlag adds --budget, a length of time.
 func (o *runOptions) addBudgetFlag(f *pflag.FlagSet) {
 	f.DurationVar(&o.budget, "budget", 0, "time to fit the run into, such as 30m or 2h: seeds, amounts and samples are lowered until it fits, and it says which")
 }
