@@ -114,9 +114,14 @@ func Trainings(work []Work, stage string) int {
 // out is made up in a plan, so of trainings on less only the key counts.
 func (p *Plan) Left(of func(key string) string) *Plan {
 	left := *p
+	// Round 2 begins when the choice is made, whatever else it may have tried.
+	chosen := slices.ContainsFunc(p.Most, func(w Work) bool { return w.Stage == StageRound2 && w.Key != "" && of(w.Key) != "" })
 	gone := func(w Work) bool {
 		if w.Key == "" {
 			return false
+		}
+		if chosen && w.Stage == StageChoose {
+			return true
 		}
 		made := of(w.Key)
 		return made == w.Of || made != "" && (w.Stage == StageChoose || w.Stage == StageRound2)

@@ -84,6 +84,9 @@ func TestPlanCountsTheTrainingsOfARun(t *testing.T) {
 			if left := p.Left(store.Of); tt.exact && Trainings(left.Most, "") > 0 {
 				t.Errorf("after the run %v trainings are left to do", byStage(left.Most))
 			}
+			if left := p.Left(store.Of); done[StageRound2] > 0 && byStage(left.Most)[StageChoose] > 0 {
+				t.Errorf("the choice is made, and %v trainings are left to do", byStage(left.Most))
+			}
 			for _, w := range p.Most {
 				if w.Kind == KindTraining && w.Key == "" {
 					t.Errorf("the training %q has no key", w.What)
