@@ -42,9 +42,8 @@ func (c *Comparison) PairEffect(p RunPair) string {
 func (c *Comparison) effectPlot() template.HTML {
 	const row, top, bottom, side = 46, 6, 30, 24
 	values := []float64{0}
-	unit := map[bool]float64{true: 100, false: 1}
 	for _, r := range c.Runs {
-		e, u := r.Result.Effect, unit[r.Result.Metric == "accuracy"]
+		e, u := r.Result.Effect, MetricOf(r.Result.Metric).scale
 		values = append(values, u*e.Difference, u*float64(e.CI95[0]), u*float64(e.CI95[1]))
 	}
 	x := newScale(values, side, chartWidth-side, false)
@@ -57,7 +56,7 @@ func (c *Comparison) effectPlot() template.HTML {
 	g.line("axis", x.at(0), top, x.at(0), foot)
 	for k := range c.Runs {
 		r := &c.Runs[k]
-		e, u := r.Result.Effect, unit[r.Result.Metric == "accuracy"]
+		e, u := r.Result.Effect, MetricOf(r.Result.Metric).scale
 		y := top + float64(k*row)
 		words := r.Effect()
 		if e.Verdict == datadropout.NothingDropped {

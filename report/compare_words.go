@@ -7,35 +7,33 @@ import (
 	"github.com/datadropout/datadropout"
 )
 
-// MetricWords writes a mean of the metric with its spread: an accuracy in percent, others as they are.
-func MetricWords(metric string, mean, sd float64) string {
-	if metric == "accuracy" {
-		return Percent(mean, sd)
-	}
-	return PlusMinus(mean, sd)
-}
+// MetricWords writes a mean of the metric with its spread; see [Metric].
+func MetricWords(metric string, mean, sd float64) string { return MetricOf(metric).Value(mean, sd) }
 
-// EffectWords writes a difference of the metric with its 95 % interval, short: an accuracy in points.
+// EffectWords writes a difference of the metric with its 95 % interval, short and without its unit.
 func EffectWords(metric string, e datadropout.Effect) string {
-	unit, format := 1.0, "%+.3f"
-	if metric == "accuracy" {
-		unit, format = 100, "%+.2f"
-	}
-	words := fmt.Sprintf(format, unit*e.Difference)
+	m := MetricOf(metric)
+	words := m.Signed(e.Difference)
 	if math.IsNaN(float64(e.CI95[0])) || math.IsNaN(float64(e.CI95[1])) {
 		return words
 	}
-	return fmt.Sprintf("%s ["+format+", "+format+"]", words, unit*float64(e.CI95[0]), unit*float64(e.CI95[1]))
+	return fmt.Sprintf("%s [%s, %s]", words, m.Signed(float64(e.CI95[0])), m.Signed(float64(e.CI95[1])))
 }
 
 // EffectTitle is the title of a column of effects, with their unit where all runs share one.
 func (c *Comparison) EffectTitle() string {
-	for _, r := range c.Runs {
-		if r.Result.Metric != "accuracy" {
+	unit := ""
+	for k, r := range c.Runs {
+		u := MetricOf(r.Result.Metric).DifferenceUnit
+		if k > 0 && u != unit {
 			return "effect"
 		}
+		unit = u
 	}
-	return "effect, points"
+	if unit == "" {
+		return "effect"
+	}
+	return "effect, " + unit
 }
 
 // Effect writes what dropping changed in the run.
