@@ -115,6 +115,15 @@ const UnsetLabelNoise = -1
 
 const proceduralLabelNoise = 0.2
 
+// Bounds of settings that a slip of the keyboard would exceed and a machine could not follow. An image of the procedural set takes
+// less than a kilobyte.
+const (
+	mostSamples = 2_000_000_000
+	mostShapes  = 2_000_000
+	mostSeeds   = 100_000
+	mostThreads = 4096
+)
+
 // resolve fills in what is left to defaults or depends on other settings.
 func (c *Config) resolve() {
 	c.Influence = c.Influence.WithDefaults(c.Estimator)
@@ -193,8 +202,10 @@ func (c *Config) validateRun() error {
 		return usagef("the minimum class share must lie in [0, 1), got %v", c.MinClassShare)
 	case !(c.MinSignAgreement >= 0 && c.MinSignAgreement <= 1):
 		return usagef("the minimum sign agreement must lie in [0, 1], got %v", c.MinSignAgreement)
-	case c.Threads < 0:
-		return usagef("threads must not be negative, got %d", c.Threads)
+	case c.Seeds > mostSeeds || c.InfluenceSeeds > mostSeeds:
+		return usagef("seeds must be at most %d, got %d", mostSeeds, max(c.Seeds, c.InfluenceSeeds))
+	case c.Threads < 0 || c.Threads > mostThreads:
+		return usagef("threads must lie between 1 and %d, or be 0 for all, got %d", mostThreads, c.Threads)
 	}
 	for _, size := range []struct {
 		name  string
@@ -202,6 +213,12 @@ func (c *Config) validateRun() error {
 	}{{"train", c.Train}, {"score", c.Score}, {"tune", c.Tune}, {"test", c.Test}} {
 		if size.value < 0 {
 			return usagef("the size of the %s split must not be negative, got %d", size.name, size.value)
+		}
+		if size.value > mostSamples {
+			return usagef("the size of the %s split must be at most %d, got %d", size.name, mostSamples, size.value)
+		}
+		if c.Data == proceduralSet && size.value > mostShapes {
+			return usagef("the size of the %s split of %s must be at most %d, got %d", size.name, c.Data, mostShapes, size.value)
 		}
 	}
 	if err := c.Recipe.Validate(); err != nil {

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/durable"
+	"github.com/datadropout/datadropout/train"
 )
 
 // Names of the files in a run directory.
@@ -101,9 +101,7 @@ func ReadSettingsOver(path string, defaults datadropout.Config) (*Settings, erro
 		return nil, err
 	}
 	s := &Settings{Config: defaults}
-	d := yaml.NewDecoder(bytes.NewReader(raw))
-	d.KnownFields(true)
-	if err := d.Decode(s); err != nil && !errors.Is(err, io.EOF) {
+	if err := train.DecodeSettings(raw, s); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil

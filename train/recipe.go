@@ -45,12 +45,17 @@ type Recipe struct {
 	Augmentation dataset.Augmentation `yaml:"augmentation,omitempty" json:"augmentation,omitzero"`
 }
 
+// mostEpochs bounds the epochs, so that steps can be counted.
+const mostEpochs = 1_000_000
+
 // Validate reports the first setting that is out of range.
 func (r Recipe) Validate() error {
 	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 	switch {
 	case r.Epochs < 1:
 		return fmt.Errorf("epochs must be at least 1, got %d", r.Epochs)
+	case r.Epochs > mostEpochs:
+		return fmt.Errorf("epochs must be at most %d, got %d", mostEpochs, r.Epochs)
 	case r.BatchSize < 1:
 		return fmt.Errorf("the batch size must be at least 1, got %d", r.BatchSize)
 	case !finite(r.LearningRate) || r.LearningRate <= 0:

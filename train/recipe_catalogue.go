@@ -1,14 +1,11 @@
 package train
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/datadropout/datadropout/internal/nearest"
 )
@@ -101,9 +98,7 @@ func readCatalogue() []NamedRecipe {
 // parseRecipe reads one recipe and checks it. A key that is no setting is an error that names it.
 func parseRecipe(raw []byte) (*NamedRecipe, error) {
 	r := &NamedRecipe{YAML: string(raw)}
-	d := yaml.NewDecoder(bytes.NewReader(raw))
-	d.KnownFields(true)
-	if err := d.Decode(r); err != nil {
+	if err := DecodeSettings(raw, r); err != nil {
 		return nil, err
 	}
 	if r.Name == "" || r.Description == "" || r.Source == "" || len(r.Networks) == 0 {

@@ -81,7 +81,7 @@ func TestParseRecipeErrors(t *testing.T) {
 		"networks":    strings.Replace(good, "\nnetworks:", "\n#", 1),
 		"epochs":      strings.Replace(good, "epochs: ", "epochs: -", 1),
 		"unknown":     strings.Replace(good, "crop:4", "rotate:4", 1),
-		"unmarshal":   strings.Replace(good, "momentum: ", "momentum: x", 1),
+		"a number":    strings.Replace(good, "momentum: ", "momentum: x", 1),
 		"milestones ": strings.Replace(good, "[0.5, 0.75]", "[0.5, 0.25]", 1),
 	} {
 		if _, err := parseRecipe([]byte(raw)); err == nil || !strings.Contains(err.Error(), says) {
