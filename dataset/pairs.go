@@ -121,7 +121,9 @@ func HashPairs(pairs []Pair) string {
 }
 
 // BadPairKinds are the ways in which [PlantBadPairs] spoils a target: blurred by a Gaussian of sigma 2 pixels, with normal noise of
-// sigma 25 gray levels, through a JPEG file of quality 5, and shifted by 2 or 3 pixels in each direction.
+// sigma 25 gray levels, through a JPEG file of quality 5, and shifted by 2 or 3 pixels in each direction. Noise is the odd one out: what
+// is independent of the input adds a constant to the expected squared error (Lehtinen et al., "Noise2Noise", 2018, section 2), so such a
+// target is bad to look at and no worse to train on.
 var BadPairKinds = []string{"blur", "noise", "jpeg", "shift"}
 
 // PlantBadPairs spoils the clean targets of the given share of the pairs, in [0, 1), chosen at random, with the kinds in turn. The
