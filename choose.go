@@ -152,7 +152,7 @@ func (r *runner) try(ctx context.Context, proposals []Proposal) ([]Amount, error
 		}
 		tried[0].Loss, tried[0].Metric = before.Loss, before.Metric
 		change, stdErr := pairedChange([]*train.Evaluation{after}, []*train.Evaluation{before})
-		tried = append(tried, Amount{Rule: p.Rule, Count: n, Loss: after.Loss, Metric: after.Metric, LossChange: change, StandardError: stdErr})
+		tried = append(tried, Amount{Rule: p.Rule, Count: n, Images: r.units.imagesOf(r.positions(p.Drop)), Loss: after.Loss, Metric: after.Metric, LossChange: change, StandardError: stdErr})
 	}
 	testAmounts(tried)
 	return tried, nil

@@ -16,14 +16,21 @@ type DenoisingResult struct {
 	Evaluated   string `json:"evaluated"`
 	Channels    int    `json:"channels"`
 	PatchSize   int    `json:"patch_size"`
-	// TrainImages, ScoreImages, TuneImages and TestImages count the images of the splits. DropUnit is what was dropped, and
-	// ImagesDropped the number of training images of which no patch is left.
-	TrainImages   int    `json:"train_images"`
-	ScoreImages   int    `json:"score_images"`
-	TuneImages    int    `json:"tune_images"`
-	TestImages    int    `json:"test_images"`
-	DropUnit      string `json:"drop_unit"`
-	ImagesDropped int    `json:"images_dropped"`
+	// TrainImages, ScoreImages, TuneImages and TestImages count the images of the splits. DropUnit is what the rule dropped.
+	TrainImages int    `json:"train_images"`
+	ScoreImages int    `json:"score_images"`
+	TuneImages  int    `json:"tune_images"`
+	TestImages  int    `json:"test_images"`
+	DropUnit    string `json:"drop_unit"`
+	// PatchesDropped is what DropResult.Count counts as well, whatever the unit. ImagesDropped counts the training images of which no patch
+	// is left, and ImagesTouched those of which a patch was dropped.
+	PatchesDropped int `json:"patches_dropped"`
+	ImagesDropped  int `json:"images_dropped"`
+	ImagesTouched  int `json:"images_touched"`
+	// PlantedImages counts the training images whose target was spoiled on purpose, and PlantedImagesTouched those of them of which a patch
+	// was dropped.
+	PlantedImages        int `json:"planted_images"`
+	PlantedImagesTouched int `json:"planted_images_touched"`
 	// NoisyPSNR and NoisySSIM are the means of the noisy test images.
 	NoisyPSNR Number `json:"noisy_psnr"`
 	NoisySSIM Number `json:"noisy_ssim"`
@@ -75,7 +82,20 @@ func (r *runner) denoisingResult() *DenoisingResult {
 	for _, i := range d.Split.Train {
 		of[d.Patches.Patch(i).Pair] = true
 	}
-	out.ImagesDropped = len(of) - len(left)
+	touched := map[int]bool{}
+	for _, i := range r.out.Dropped {
+		touched[d.Patches.Patch(i).Pair] = true
+	}
+	out.PatchesDropped, out.ImagesDropped, out.ImagesTouched = len(r.out.Dropped), len(of)-len(left), len(touched)
+	for pair := range of {
+		if d.Patches.Pairs()[pair].Planted == "" {
+			continue
+		}
+		out.PlantedImages++
+		if touched[pair] {
+			out.PlantedImagesTouched++
+		}
+	}
 	arms := r.out.Result.Arms
 	for i, s := range arms[Full].images[0] {
 		t := TestImage{ID: s.ID, Height: s.Height, Width: s.Width, NoisyPSNR: Number(s.NoisyPSNR), NoisySSIM: Number(s.NoisySSIM),

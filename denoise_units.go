@@ -109,6 +109,14 @@ func (u *units) count(positions []int) int {
 	return len(seen)
 }
 
+// imagesOf is count, and 0 where single samples are dropped.
+func (u *units) imagesOf(positions []int) int {
+	if u == nil {
+		return 0
+	}
+	return u.count(positions)
+}
+
 // random draws as many groups as the positions are of, and returns their members' positions in ascending order.
 func (u *units) random(dropped []int, seed uint64) ([]int, error) {
 	n := len(u.members)

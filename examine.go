@@ -14,8 +14,12 @@ import (
 type Examined struct {
 	// Harmful and Helpful hold places in the training split, the most extreme first.
 	Harmful, Helpful []int
-	// Samples has an entry for each of Harmful.
+	// Samples has an entry for each of Harmful; nil in denoising.
 	Samples []Examination
+	// In denoising Patches has an entry for each of Harmful and then each of Helpful, of which no two of the same list share a pixel, and
+	// Test is a test image.
+	Patches []ExaminedPatch
+	Test    *ExaminedImage
 	// References is the number of training samples that neighbors were looked for among and that ranks are over.
 	References int
 }
@@ -72,10 +76,10 @@ const (
 	mostHurts         = 4
 )
 
-// examine looks closely at the samples to show. It reads no test sample.
+// examine looks closely at the samples to show. In classification it reads no test sample.
 func (r *runner) examine(ctx context.Context) error {
-	if r.data.Images == nil { // patches are looked at in their images
-		return nil
+	if r.data.Patches != nil {
+		return r.examinePatches(ctx)
 	}
 	order := MostHarmful(r.out.Estimates.Delta)
 	n := min(shownSamples, len(order))

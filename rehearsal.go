@@ -75,6 +75,15 @@ func (r *rehearsal) tools() tools {
 				Phase: Phase{Net: n.Name, Name: influence.PhaseForward, Batch: evaluationBatch}})
 			return scores, nil
 		},
+		apply: func(_ context.Context, n *net.Network, _ *train.Model, noisy []*restore.Image, _ []float32) ([]*restore.Image, error) {
+			pixels := 0
+			for _, m := range noisy {
+				pixels += m.Height * m.Width
+			}
+			r.add(Work{Kind: KindExamination, Samples: float64(pixels) / float64(n.Input[0]*n.Input[1]),
+				Phase: Phase{Net: n.Name, Name: influence.PhaseForward, Batch: evaluationBatch}})
+			return noisy, nil
+		},
 		products: func(_ context.Context, p *influence.Problem) ([][]float64, error) {
 			// A gradient a training sample, and a pass over the score samples for a few of them at a time.
 			n := len(p.Train) * min(len(p.Score), evaluationBatch)

@@ -78,7 +78,8 @@ type InflResult struct {
 	MedianStandardError Number `json:"median_standard_error"`
 }
 
-// DropResult says what was dropped and, where labels were planted, how many of the dropped were planted.
+// DropResult says what was dropped and, where labels were planted, how many of the dropped were planted. It counts samples: in denoising
+// patches, also where a rule drops whole images, of which DenoisingResult has the count.
 type DropResult struct {
 	Rule         string  `json:"rule"`
 	Count        int     `json:"count"`
@@ -114,6 +115,8 @@ type GuardedClass struct {
 type Amount struct {
 	Rule  string `json:"rule,omitempty"`
 	Count int    `json:"count"`
+	// Images counts the images that the patches are of, where whole images are dropped.
+	Images int `json:"images,omitempty"`
 	// Guarded is how many samples more the rule would have dropped without the guards.
 	Guarded int     `json:"guarded,omitempty"`
 	Loss    float64 `json:"tune_loss"`

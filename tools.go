@@ -26,6 +26,7 @@ type tools struct {
 	engine    func(n *net.Network) engine
 	estimator func(name string, o influence.Options) (influence.Estimator, error)
 	restore   func(ctx context.Context, n *net.Network, m *train.Model, s *restore.Set) ([]restore.Score, error)
+	apply     func(ctx context.Context, n *net.Network, m *train.Model, noisy []*restore.Image, sigmas []float32) ([]*restore.Image, error)
 	products  func(ctx context.Context, p *influence.Problem) ([][]float64, error)
 }
 
@@ -41,6 +42,20 @@ func computing(backend compute.Backend, loss train.Loss) tools {
 			}
 			defer restorer.Close()
 			return restorer.Measure(ctx, s, 0)
+		},
+		apply: func(ctx context.Context, n *net.Network, m *train.Model, noisy []*restore.Image, sigmas []float32) ([]*restore.Image, error) {
+			restorer, err := restore.NewRestorer(backend, n, m)
+			if err != nil {
+				return nil, err
+			}
+			defer restorer.Close()
+			out := make([]*restore.Image, len(noisy))
+			for k, image := range noisy {
+				if out[k], err = restorer.Restore(ctx, image, sigmas[k], 0); err != nil {
+					return nil, err
+				}
+			}
+			return out, nil
 		},
 		products: influence.GradientProducts,
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,8 +41,14 @@ const contrasts = `(() => {
 // The page in a browser, in light and dark: letters are readable, pictures and charts say what they show, headings follow one another
 // without a gap, the tab key goes through the page from top to bottom and reaches all that scrolls, and none of it needs a script.
 func TestPageIsAccessible(t *testing.T) {
+	t.Run("classification", func(t *testing.T) { checkAccessible(t, runDirectory(t, outcome(t)), 5) })
+	t.Run("denoising", func(t *testing.T) { checkAccessible(t, runDirectory(t, denoisingOutcome(t, smallDenoising)), 38) })
+}
+
+// checkAccessible checks the page of a run directory, on which there are so many samples.
+func checkAccessible(t *testing.T, dir string, samples int) {
+	t.Helper()
 	b := openBrowser(t)
-	dir := runDirectory(t, outcome(t))
 	list := func(expression string) (found []string) {
 		t.Helper()
 		if err := json.Unmarshal([]byte(b.evaluate(expression)), &found); err != nil {
@@ -51,7 +58,7 @@ func TestPageIsAccessible(t *testing.T) {
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
-		b.open("file://"+filepath.Join(dir, PageFile), `document.readyState === "complete" && document.querySelectorAll(".sample").length === 5`)
+		b.open("file://"+filepath.Join(dir, PageFile), fmt.Sprintf(`document.readyState === "complete" && document.querySelectorAll(".sample").length === %d`, samples))
 		if got := b.evaluate(`matchMedia("(prefers-color-scheme: dark)").matches`); (got == "true") != (scheme == "dark") {
 			t.Fatalf("%s: the browser is dark: %s", scheme, got)
 		}

@@ -274,11 +274,17 @@ func TestReviewInABrowser(t *testing.T) {
 
 // The page of a run fits a narrow screen: nothing but what scrolls by itself is wider.
 func TestPageFitsAPhone(t *testing.T) {
+	t.Run("classification", func(t *testing.T) { checkWidths(t, runDirectory(t, outcome(t)), 5) })
+	t.Run("denoising", func(t *testing.T) { checkWidths(t, runDirectory(t, denoisingOutcome(t, smallDenoising)), 38) })
+}
+
+// checkWidths checks the page of a run directory, on which there are so many samples.
+func checkWidths(t *testing.T, dir string, samples int) {
+	t.Helper()
 	b := openBrowser(t)
-	dir := runDirectory(t, outcome(t))
 	for _, width := range []int{360, 900, 1600} {
 		b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
-		b.open("file://"+filepath.Join(dir, PageFile), `document.readyState === "complete" && document.querySelectorAll(".sample").length === 5`)
+		b.open("file://"+filepath.Join(dir, PageFile), fmt.Sprintf(`document.readyState === "complete" && document.querySelectorAll(".sample").length === %d`, samples))
 		if got := b.evaluate(`innerWidth === ` + fmt.Sprint(width) + ` && document.documentElement.scrollWidth <= innerWidth`); got != "true" {
 			t.Errorf("on a screen of %d pixels the page is %s wide", width, b.evaluate(`document.documentElement.scrollWidth`))
 		}

@@ -36,6 +36,8 @@ type Content struct {
 	// Harmful and Helpful are the samples shown, the most extreme first.
 	Harmful []Sample `json:"harmful"`
 	Helpful []Sample `json:"helpful"`
+	// Denoising holds what the page of a run of denoising shows in place of classes and samples; else it is nil.
+	Denoising *DenoisingContent `json:"denoising,omitempty"`
 
 	// Result is that of result.json, which is a file of its own.
 	Result datadropout.Result `json:"-"`
@@ -103,10 +105,16 @@ const (
 // NewContent gathers what the page of a finished run shows.
 func NewContent(o *datadropout.Outcome) (*Content, error) {
 	c := &Content{
-		Schema: contentSchema, Version: datadropout.Version(), Classes: o.Data.Images.Classes, Calibrated: o.Calibrated,
+		Schema: contentSchema, Version: datadropout.Version(), Classes: o.Data.Classes(), Calibrated: o.Calibrated,
 		Recipe: recipeWords(o.Config), Curves: o.Curves, References: o.Examined.References, Result: o.Result,
-		Histogram: newHistogram(o), PerClass: classLines(o), Confusions: confusionLines(o),
+		Histogram: newHistogram(o),
 	}
+	if o.Data.Patches != nil {
+		var err error
+		c.Denoising, err = newDenoisingContent(o)
+		return c, err
+	}
+	c.PerClass, c.Confusions = classLines(o), confusionLines(o)
 	dropped := make(map[int]bool, len(o.Dropped))
 	for _, p := range o.Dropped {
 		dropped[p] = true
@@ -235,6 +243,14 @@ func ReadContent(dir string) (*Content, error) {
 func (c *Content) check() error {
 	if c.Schema != contentSchema {
 		return fmt.Errorf("schema %d; this program reads %d", c.Schema, contentSchema)
+	}
+	if (c.Denoising == nil) != (c.Result.Denoising == nil) {
+		return fmt.Errorf("it is not of the run that %s is of", ResultFile)
+	}
+	if c.Denoising != nil {
+		if err := c.Denoising.check(); err != nil {
+			return err
+		}
 	}
 	label := func(r Reference) error {
 		if r.Label < 0 || r.Label >= len(c.Classes) {

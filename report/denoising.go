@@ -3,31 +3,13 @@ package report
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"strconv"
 
 	"github.com/datadropout/datadropout"
-	"github.com/datadropout/datadropout/durable"
 )
 
 // ImagesFile has a row a training image, in a run of denoising.
 const ImagesFile = "images.csv"
-
-// writeDenoising is Write for a run of denoising, whose samples are patches.
-func writeDenoising(dir string, o *datadropout.Outcome) error {
-	result, err := json.MarshalIndent(o.Result, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFiles(dir,
-		durable.File{Name: ScoresFile, Data: scoresCSV(o)},
-		durable.File{Name: DropFile, Data: dropCSV(o)},
-		durable.File{Name: ImagesFile, Data: imageTable(o)},
-		durable.File{Name: KeepFile, Data: keepTXT(o)},
-		durable.File{Name: CurvesFile, Data: curvesCSV(o)},
-		durable.File{Name: ResultFile, Data: append(compactNumbers(result), '\n')},
-	)
-}
 
 // patchScores is scoresCSV for patches, and patchDrops dropCSV.
 func patchScores(o *datadropout.Outcome) []byte {
@@ -91,39 +73,24 @@ func patchTable(o *datadropout.Outcome, places []int) []byte {
 // imageTable has a row a training image, in the order of the data: the number of its patches, the sum of their removal effects, which is
 // that of the image to first order, their mean training loss, how many of them were dropped, and what was done to its target on purpose.
 func imageTable(o *datadropout.Outcome) []byte {
-	type image struct {
-		patches, dropped int
-		delta, loss      float64
-		planted          string
-	}
-	byPair := map[int]*image{}
-	var pairs []int
 	gone := make(map[int]bool, len(o.Dropped))
 	for _, i := range o.Dropped {
 		gone[i] = true
 	}
-	for k, i := range o.Data.Split.Train {
-		pair := o.Data.Patches.Patch(i).Pair
-		m := byPair[pair]
-		if m == nil {
-			m = &image{planted: o.Data.Patches.Planted(i)}
-			byPair[pair] = m
-			pairs = append(pairs, pair)
-		}
-		m.patches++
-		m.delta += o.Estimates.Delta[k]
-		m.loss += float64(o.TrainLoss[k])
-		if gone[i] {
-			m.dropped++
-		}
-	}
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	_ = w.Write([]string{"image", "patches", "delta", "train_loss", "dropped", "planted"})
-	for _, pair := range pairs {
-		m := byPair[pair]
-		_ = w.Write([]string{o.Data.Patches.Pairs()[pair].Clean.ID, strconv.Itoa(m.patches), strconv.FormatFloat(m.delta, 'g', -1, 64),
-			strconv.FormatFloat(m.loss/float64(m.patches), 'g', -1, 64), strconv.Itoa(m.dropped), m.planted})
+	for _, m := range trainingImages(o) {
+		dropped, loss := 0, 0.0
+		for _, place := range m.places {
+			loss += float64(o.TrainLoss[place]) / float64(len(m.places))
+			if gone[o.Data.Split.Train[place]] {
+				dropped++
+			}
+		}
+		pair := o.Data.Patches.Pairs()[m.pair]
+		_ = w.Write([]string{pair.Clean.ID, strconv.Itoa(len(m.places)), strconv.FormatFloat(m.delta, 'g', -1, 64),
+			strconv.FormatFloat(loss, 'g', -1, 64), strconv.Itoa(dropped), pair.Planted})
 	}
 	w.Flush()
 	return b.Bytes()

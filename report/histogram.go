@@ -26,8 +26,37 @@ type Histogram struct {
 
 const histogramBins = 64
 
+// effect is the removal effect of what a rule drops: a sample, or a whole image of patches.
+type effect struct {
+	delta            float64
+	dropped, planted bool
+}
+
+// effects are those of all training samples or, where whole images are dropped, of the images.
+func effects(o *datadropout.Outcome) []effect {
+	dropped := make(map[int]bool, len(o.Dropped))
+	for _, p := range o.Dropped {
+		dropped[p] = true
+	}
+	var all []effect
+	if d := o.Result.Denoising; d != nil && d.DropUnit == datadropout.DropImages {
+		for _, m := range trainingImages(o) {
+			all = append(all, effect{m.delta, dropped[o.Data.Split.Train[m.places[0]]], o.Data.Patches.Pairs()[m.pair].Planted != ""})
+		}
+		return all
+	}
+	for k, p := range o.Data.Split.Train {
+		all = append(all, effect{o.Estimates.Delta[k], dropped[p], o.Data.Planted([]int{p}) > 0})
+	}
+	return all
+}
+
 func newHistogram(o *datadropout.Outcome) Histogram {
-	delta := o.Estimates.Delta
+	all := effects(o)
+	delta := make([]float64, len(all))
+	for k, e := range all {
+		delta[k] = e.delta
+	}
 	sorted := slices.Sorted(slices.Values(delta))
 	h := Histogram{
 		Low:  math.Min(stat.Quantile(0.005, stat.Empirical, sorted, nil), 0),
@@ -37,26 +66,21 @@ func newHistogram(o *datadropout.Outcome) Histogram {
 		return h
 	}
 	h.All, h.Dropped, h.Planted = make([]int, histogramBins), make([]int, histogramBins), make([]int, histogramBins)
-	dropped := make(map[int]bool, len(o.Dropped))
-	for _, p := range o.Dropped {
-		dropped[p] = true
-	}
 	last, first := math.Inf(-1), math.Inf(1) // of the dropped, and of the kept
-	for i, d := range delta {
-		k := min(histogramBins-1, max(0, int(histogramBins*(d-h.Low)/(h.High-h.Low))))
-		p := o.Data.Split.Train[i]
+	for _, e := range all {
+		k := min(histogramBins-1, max(0, int(histogramBins*(e.delta-h.Low)/(h.High-h.Low))))
 		h.All[k]++
-		if dropped[p] {
+		if e.dropped {
 			h.Dropped[k]++
-			last = math.Max(last, d)
+			last = math.Max(last, e.delta)
 		} else {
-			first = math.Min(first, d)
+			first = math.Min(first, e.delta)
 		}
-		if o.Data.Images.Planted(p) {
+		if e.planted {
 			h.Planted[k]++
 		}
 	}
-	if len(dropped) > 0 && last <= first {
+	if len(o.Dropped) > 0 && last <= first {
 		h.Cut = &last
 	}
 	return h
@@ -84,7 +108,16 @@ func (c *Content) histogramPlot() template.HTML {
 	}
 	most := float64(slices.Max(h.All))
 	x := scale{low: h.Low, high: h.High, from: side, to: chartWidth - side}
-	g := newChart(height, fmt.Sprintf("Distribution of the removal effects: %d of %d below zero, %d dropped", c.Result.Drop.Unfavorable, c.Result.Data.Train, c.Result.Drop.Count))
+	label := fmt.Sprintf("Distribution of the removal effects: %d of %d below zero, %d dropped", c.Result.Drop.Unfavorable, c.Result.Data.Train, c.Result.Drop.Count)
+	unit, errors := "samples", "planted errors"
+	if d := c.Result.Denoising; d != nil {
+		unit, errors = "patches", "with a spoiled target"
+		if d.DropUnit == datadropout.DropImages {
+			unit = "images"
+			label = fmt.Sprintf("Distribution of the removal effects of %d images, of which %d were dropped", d.TrainImages, d.ImagesDropped)
+		}
+	}
+	g := newChart(height, label)
 	width := (chartWidth - 2*side) / float64(len(h.All))
 	bar := func(class string, k, count int, up bool, room float64, what string) {
 		if count == 0 {
@@ -100,10 +133,10 @@ func (c *Content) histogramPlot() template.HTML {
 			class, side+float64(k)*width+0.4, y, width-0.8, size, count, what, low)
 	}
 	for k := range h.All {
-		bar("all", k, h.All[k], true, foot-top, "samples")
+		bar("all", k, h.All[k], true, foot-top, unit)
 		bar("gone", k, h.Dropped[k], true, foot-top, "dropped")
 		if planted {
-			bar("planted", k, h.Planted[k], false, below-2, "planted errors")
+			bar("planted", k, h.Planted[k], false, below-2, errors)
 		}
 	}
 	g.line("axis", side, foot, chartWidth-side, foot)

@@ -14,12 +14,14 @@ type Metric struct {
 	unit                 string  // of a value, after a space
 	scale                float64 // from natural units to those written
 	digits               int
+	// finer is how many digits more a difference has, which may be small beside the values.
+	finer int
 }
 
 // metrics are the metrics that a result names.
 var metrics = map[string]Metric{
 	"accuracy": {Name: "accuracy", DifferenceUnit: "points", unit: " %", scale: 100, digits: 2},
-	"psnr":     {Name: "PSNR", DifferenceUnit: "dB", unit: " dB", scale: 1, digits: 2},
+	"psnr":     {Name: "PSNR", DifferenceUnit: "dB", unit: " dB", scale: 1, digits: 2, finer: 1},
 	"ssim":     {Name: "SSIM", scale: 1, digits: 4},
 }
 
@@ -45,7 +47,7 @@ func (m Metric) Tick(v float64) string { return short(m.scale*v) + m.unit }
 
 // Signed writes a difference with its sign and without its unit.
 func (m Metric) Signed(difference float64) string {
-	return fmt.Sprintf("%+.*f", m.digits, m.scale*difference)
+	return fmt.Sprintf("%+.*f", m.digits+m.finer, m.scale*difference)
 }
 
 // Difference writes a difference with its sign and its unit, such as "+2.96 points".

@@ -17,7 +17,7 @@ func TestMetric(t *testing.T) {
 		{"accuracy", MetricOf("accuracy").Effect(e), "+2.96 points, 95 % interval +0.77 to +5.16, p = 0.02"},
 		{"accuracy", MetricOf("accuracy").Tick(0.85), "85 %"},
 		{"psnr", MetricOf("psnr").Value(31.256, 0.1), "31.26 ± 0.10 dB"},
-		{"psnr", MetricOf("psnr").Effect(one), "+0.50 dB (one seed: no interval)"},
+		{"psnr", MetricOf("psnr").Effect(one), "+0.500 dB (one seed: no interval)"},
 		{"psnr", MetricOf("psnr").Tick(31.5), "31.5 dB"},
 		{"ssim", MetricOf("ssim").Difference(-0.00123), "-0.0012"},
 		{"unknown", MetricOf("unknown").Difference(0.25), "+0.250"},

@@ -15,13 +15,17 @@ import (
 //go:embed page.html
 var pageSource string
 
+//go:embed sections.html
+var sectionsSource string
+
 //go:embed gallery.html
 var gallerySource string
 
 //go:embed style.html
 var styleSource string
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+// pageFunctions are those of the templates of a run's page.
+var pageFunctions = template.FuncMap{
 	"percent":     Percent,
 	"accuracy":    func(a float64) string { return Percent(a, math.NaN()) },
 	"plusminus":   PlusMinus,
@@ -37,7 +41,9 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"deref":       func(e *datadropout.Effect) datadropout.Effect { return *e },
 	"picture":     picture,
 	"inc":         func(k int) int { return k + 1 },
-}).Parse(styleSource + gallerySource + pageSource))
+}
+
+var pageTemplate = template.Must(template.New("page").Funcs(pageFunctions).Parse(styleSource + gallerySource + sectionsSource + pageSource))
 
 // Page returns report.html of a finished run: one self-contained page, without script and without anything to load.
 func Page(o *datadropout.Outcome) ([]byte, error) {
@@ -48,35 +54,53 @@ func Page(o *datadropout.Outcome) ([]byte, error) {
 	return c.Render(nil)
 }
 
-// Render returns the page. With a review it has buttons and their script, which only the server of that review answers;
-// without, it has no script.
-func (c *Content) Render(review *Review) ([]byte, error) {
-	page := struct {
-		*Content
-		R                         *datadropout.Result
-		Seeds                     int
-		Lines                     []ArmLine
-		Headline, Remarks         string // the verdict: its first sentence, and what limits it
-		Dropping                  string
-		M                         Metric
-		Guards, Corrected         string
-		Gap                       []gapRow
-		Dots, Dose, Curve, Deltas template.HTML
-		HarmfulCards, Helpfuls    []card
-		Matrix                    []confusionRow
-		Controls                  bool // the dose-response has controls
-		KeptBack                  bool // it has amounts of which the guards kept something back
-		Review                    *Review
-	}{
-		Content: c, R: &c.Result, Seeds: seedsOf(&c.Result), Lines: armLines(&c.Result), Dropping: dropping(&c.Result),
-		M: MetricOf(c.Result.Metric), Guards: guards(&c.Result), Corrected: corrected(&c.Result), Gap: gapRows(&c.Result), Matrix: c.confusionMatrix(), Dots: c.armPlot(armLines(&c.Result)), Dose: c.dosePlot(), Curve: c.curvePlot(), Deltas: c.histogramPlot(),
-		HarmfulCards: c.cards(c.Harmful, review), Helpfuls: c.cards(c.Helpful, review), Review: review,
+// runPage is what the page of any run is made of.
+type runPage struct {
+	*Content
+	R                         *datadropout.Result
+	D                         *datadropout.DenoisingResult // nil in classification
+	Seeds                     int
+	Lines                     []ArmLine
+	Headline, Remarks         string // the verdict: its first sentence, and what limits it
+	Dropping                  string
+	M                         Metric
+	Guards, Corrected         string
+	Gap                       []gapRow
+	Dots, Dose, Curve, Deltas template.HTML
+	Controls                  bool // the dose-response has controls
+	KeptBack                  bool // it has amounts of which the guards kept something back
+	Review                    *Review
+}
+
+func (c *Content) newRunPage() runPage {
+	page := runPage{
+		Content: c, R: &c.Result, D: c.Result.Denoising, Seeds: seedsOf(&c.Result), Lines: armLines(&c.Result), Dropping: dropping(&c.Result),
+		M: MetricOf(c.Result.Metric), Guards: guards(&c.Result), Corrected: corrected(&c.Result), Gap: gapRows(&c.Result),
+		Dots: c.armPlot(armLines(&c.Result)), Dose: c.dosePlot(), Curve: c.curvePlot(), Deltas: c.histogramPlot(),
 	}
 	page.Headline, page.Remarks = headline(verdict(&c.Result))
 	for _, a := range c.Result.Drop.Amounts {
 		page.Controls = page.Controls || a.Random != nil
 		page.KeptBack = page.KeptBack || a.Guarded > 0
 	}
+	return page
+}
+
+// Render returns the page. With a review, which there is of classification alone, it has buttons and their script, which only the
+// server of that review answers; without, it has no script.
+func (c *Content) Render(review *Review) ([]byte, error) {
+	if c.Denoising != nil {
+		if review != nil {
+			return nil, fmt.Errorf("a run of %s has no review", c.Result.Task)
+		}
+		return c.renderDenoising()
+	}
+	page := struct {
+		runPage
+		HarmfulCards, Helpfuls []card
+		Matrix                 []confusionRow
+	}{c.newRunPage(), c.cards(c.Harmful, review), c.cards(c.Helpful, review), c.confusionMatrix()}
+	page.Review = review
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, page)
 	return b.Bytes(), err

@@ -98,7 +98,7 @@ func (c *Content) dosePlot() template.HTML {
 		g.text("tick", "middle", x.at(v), height-bottom+18, short(v)+" %")
 	}
 	g.text("tick", "start", 2, 12, "change of the tune loss; below zero is better")
-	g.text("tick", "middle", (left+chartWidth-right)/2, height-6, "dropped of the training samples")
+	g.text("tick", "middle", (left+chartWidth-right)/2, height-6, "dropped of the training "+c.Nouns())
 	g.line("zero", left, y.at(0), chartWidth-right, y.at(0))
 	for _, class := range []string{datadropout.HighestLoss, datadropout.Random, datadropout.Dropped} {
 		shift := map[string]float64{datadropout.Random: -3, datadropout.HighestLoss: 3}[class]

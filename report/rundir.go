@@ -110,9 +110,6 @@ func ReadSettingsOver(path string, defaults datadropout.Config) (*Settings, erro
 // Write writes every file of a finished run but config.yaml, each under a temporary name first, and their checksums. result.json
 // comes last, so a directory that holds it is complete.
 func Write(dir string, o *datadropout.Outcome) error {
-	if o.Data.Patches != nil {
-		return writeDenoising(dir, o)
-	}
 	content, err := NewContent(o)
 	if err != nil {
 		return err
@@ -129,15 +126,17 @@ func Write(dir string, o *datadropout.Outcome) error {
 	if err != nil {
 		return err
 	}
-	return writeFiles(dir,
-		durable.File{Name: ScoresFile, Data: scoresCSV(o)},
-		durable.File{Name: DropFile, Data: dropCSV(o)},
+	files := []durable.File{{Name: ScoresFile, Data: scoresCSV(o)}, {Name: DropFile, Data: dropCSV(o)}}
+	if o.Data.Patches != nil {
+		files = append(files, durable.File{Name: ImagesFile, Data: imageTable(o)})
+	}
+	return writeFiles(dir, append(files,
 		durable.File{Name: KeepFile, Data: keepTXT(o)},
 		durable.File{Name: CurvesFile, Data: curvesCSV(o)},
 		durable.File{Name: ContentFile, Data: append(kept, '\n')},
 		durable.File{Name: PageFile, Data: page},
 		durable.File{Name: ResultFile, Data: append(compactNumbers(result), '\n')},
-	)
+	)...)
 }
 
 // WriteScores writes scores.csv, which is all that is known once the samples are scored.

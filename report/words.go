@@ -55,10 +55,13 @@ func seedsOf(r *datadropout.Result) int {
 // Percent writes an accuracy with its spread, such as "87.31 ± 0.42 %". A spread that is NaN is left out.
 func Percent(mean, sd float64) string { return metrics["accuracy"].Value(mean, sd) }
 
-// Counted writes a number with the noun it counts: "1 seed", "5 seeds".
+// Counted writes a number with the noun it counts: "1 seed", "5 seeds", "3 patches".
 func Counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if strings.HasSuffix(noun, "tch") {
+		noun += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
@@ -76,7 +79,7 @@ func Verdict(o *datadropout.Outcome) string { return verdict(&o.Result) }
 
 func verdict(r *datadropout.Result) string {
 	e, seeds, m := r.Effect, seedsOf(r), MetricOf(r.Metric)
-	dropped := Counted(r.Drop.Count, "sample")
+	dropped := droppedWords(r)
 	var b strings.Builder
 	switch e.Verdict {
 	case datadropout.NothingDropped:
@@ -128,10 +131,10 @@ func power(e datadropout.Effect, seeds int, m Metric) string {
 
 func nothingDropped(r *datadropout.Result) string {
 	if r.Drop.Unfavorable == 0 {
-		return "Nothing dropped: no sample has a removal effect below zero."
+		return fmt.Sprintf("Nothing dropped: no %s has a removal effect below zero.", SampleNoun(r))
 	}
 	if n := r.Drop.Guarded.Count; n > 0 && len(r.Drop.Amounts) == 0 {
-		return fmt.Sprintf("Nothing dropped: the guards kept back %s, all that there was to try.", Counted(n, "sample"))
+		return fmt.Sprintf("Nothing dropped: the guards kept back %s, all that there was to try.", Counted(n, SampleNoun(r)))
 	}
 	for _, a := range r.Drop.Amounts {
 		if len(a.SeedLossChanges) > 0 {
@@ -145,6 +148,9 @@ func nothingDropped(r *datadropout.Result) string {
 func Dropping(o *datadropout.Outcome) string { return dropping(&o.Result) }
 
 func dropping(r *datadropout.Result) string {
+	if r.Denoising != nil {
+		return droppingPatches(r)
+	}
 	d := r.Drop
 	have := "have"
 	if d.Unfavorable == 1 {
@@ -188,7 +194,11 @@ func guards(r *datadropout.Result) string {
 	if g.ClassShare > 0 {
 		why = append(why, number(g.ClassShare, " because ")+fmt.Sprintf("every class is to keep %.4g %% of its samples", 100*d.MinClassShare))
 	}
-	return fmt.Sprintf("The guards kept back %s that the rule would have dropped: %s. By class: %s.", Counted(g.Count, "sample"), strings.Join(why, ", "), guardedClasses(r))
+	s := fmt.Sprintf("The guards kept back %s that the rule would have dropped: %s.", Counted(g.Count, SampleNoun(r)), strings.Join(why, ", "))
+	if len(g.Classes) > 0 {
+		s += fmt.Sprintf(" By class: %s.", guardedClasses(r))
+	}
+	return s
 }
 
 // guardedClasses names the classes of what was kept back, those with the most first, and counts the rest.

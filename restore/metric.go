@@ -2,6 +2,7 @@ package restore
 
 import (
 	"fmt"
+	"image"
 	"math"
 )
 
@@ -26,6 +27,19 @@ func (m *Image) Quantized(bits int) *Image {
 		q.Pix[k] = float32(math.Round(clamp(float64(v))*levels) / levels)
 	}
 	return q
+}
+
+// Part returns a copy of a part of the image. A part that is empty or does not lie in the image panics.
+func (m *Image) Part(r image.Rectangle) *Image {
+	if r.Empty() || !r.In(image.Rect(0, 0, m.Width, m.Height)) {
+		panic(fmt.Sprintf("restore: the part %v of an image of %dx%d pixels", r, m.Height, m.Width))
+	}
+	p := NewImage(r.Dy(), r.Dx(), m.Channels)
+	for y := range p.Height {
+		at := ((r.Min.Y+y)*m.Width + r.Min.X) * m.Channels
+		copy(p.Pix[y*p.Width*p.Channels:(y+1)*p.Width*p.Channels], m.Pix[at:])
+	}
+	return p
 }
 
 // clamp brings a value into 0..1, and what is not a number to 0.
