@@ -118,7 +118,8 @@ func TestDroppingImages(t *testing.T) {
 		pairs = append(pairs, p)
 	}
 	slices.SortFunc(pairs, func(a, b int) int { return cmp.Compare(sum[a], sum[b]) })
-	if len(o.Dropped) != 3*16 || o.Result.Denoising.ImagesDropped != 3 || o.Result.Drop.Count != 48 {
+	if len(o.Dropped) != 3*16 || o.Result.Denoising.ImagesDropped != 3 || o.Result.Drop.Count != 48 ||
+		o.Result.Denoising.PatchesDropped != 48 || o.Result.Denoising.ImagesTouched != 3 || o.Result.Denoising.PlantedImages != 3 || 16*o.Result.Denoising.PlantedImagesTouched != o.Result.Drop.PlantedFound {
 		t.Fatalf("%d patches of %d images dropped", len(o.Dropped), o.Result.Denoising.ImagesDropped)
 	}
 	for k, i := range o.Dropped {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -160,6 +161,7 @@ func (c *Comparison) findDifferences() error {
 	for k, r := range c.Runs {
 		s := *r.settings
 		// Where the data lie, and how much of the machine was used, change no result.
+		s.Denoise.TestDir, s.Denoise.NoisyDir, s.Denoise.NoisyTestDir = "", "", ""
 		s.DataDir, s.Threads, s.DataMemory, s.Influence.Memory, s.Influence.Disk = "", 0, 0, 0, 0
 		var tree map[string]any
 		raw, err := yaml.Marshal(s)
@@ -228,6 +230,12 @@ func (c *Comparison) warn() {
 		if labelNoise(first.settings) != labelNoise(r.settings) && a.Data.Hash == b.Data.Hash {
 			c.Warnings = append(c.Warnings, fmt.Sprintf("%s and %s differ in their label noise: they train on other labels", first.Name, r.Name))
 		}
+		if badPairs(first.settings) != badPairs(r.settings) && a.Data.Hash == b.Data.Hash {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("%s and %s differ in their bad pairs: they train on other targets", first.Name, r.Name))
+		}
+		if p, q := patchSize(first), patchSize(r); p != q && p > 0 && q > 0 {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("%s is trained on patches of %dx%d and %s of %dx%d: they have no sample in common", first.Name, p, p, r.Name, q, q))
+		}
 	}
 }
 
@@ -241,12 +249,41 @@ func (r *ComparedRun) otherTest(o *ComparedRun) string {
 		return "the content of their data differs"
 	case a.Test != b.Test:
 		return fmt.Sprintf("%d and %d of them", a.Test, b.Test)
+	case r.Result.Denoising != nil && o.Result.Denoising != nil:
+		return r.otherTestImages(o)
 	case r.settings.Seed != o.settings.Seed:
 		return fmt.Sprintf("the split is drawn by the seeds %d and %d", r.settings.Seed, o.settings.Seed)
 	case (a.Name == "shapes" || !slices.Contains(dataset.Known(), a.Name)) && ([3]int{a.Train, a.Val, a.Tune} != [3]int{b.Train, b.Val, b.Tune}):
 		return "the sizes of the splits differ"
 	}
 	return ""
+}
+
+// otherTestImages is otherTest of runs that denoise, of as many test images of the same data.
+func (r *ComparedRun) otherTestImages(o *ComparedRun) string {
+	a, b := r.Result.Denoising, o.Result.Denoising
+	drawn := r.settings.Denoise.TestDir == "" || o.settings.Denoise.TestDir == ""
+	switch {
+	case r.settings.Seed != o.settings.Seed:
+		return fmt.Sprintf("noise and splits are drawn by the seeds %d and %d", r.settings.Seed, o.settings.Seed)
+	case a.Evaluated != b.Evaluated:
+		return fmt.Sprintf("their noise is %s and %s", cmp.Or(a.Evaluated, "that of real pairs"), cmp.Or(b.Evaluated, "that of real pairs"))
+	case drawn && [3]int{a.TrainImages, a.ScoreImages, a.TuneImages} != [3]int{b.TrainImages, b.ScoreImages, b.TuneImages}:
+		return "the sizes of the splits differ"
+	}
+	return ""
+}
+
+// patchSize is the side of the patches of a run that denoises; 0 of others.
+func patchSize(r *ComparedRun) int {
+	if d := r.Result.Denoising; d != nil {
+		return d.PatchSize
+	}
+	return 0
+}
+
+func badPairs(s *Settings) string {
+	return fmt.Sprint(s.Denoise.BadPairs, s.Denoise.BadKinds, s.Denoise.BadInputs)
 }
 
 func labelNoise(s *Settings) string {
@@ -266,7 +303,7 @@ func asText(v any) string {
 func comparePair(a, b int, x, y *ComparedRun) RunPair {
 	nan := datadropout.Number(math.NaN())
 	p := RunPair{A: a, B: b, Jaccard: nan, Spearman: nan}
-	if x.Result.Data.Hash == y.Result.Data.Hash {
+	if x.Result.Data.Hash == y.Result.Data.Hash && patchSize(x) == patchSize(y) {
 		place := make(map[string]int, len(y.scores.IDs))
 		for k, id := range y.scores.IDs {
 			place[id] = k

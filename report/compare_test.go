@@ -48,6 +48,9 @@ func comparedDir(t *testing.T, name string, deltas []float64, dropped []int, ful
 		t.Fatal(err)
 	}
 	config := fmt.Sprintf("net: %s\nseed: %d\nlabel_noise: %v\nrecipe:\n  epochs: %d\ndata_hash: %s\nversion: %s\n", s.Net, s.Seed, s.LabelNoise, s.Recipe.Epochs, s.DataHash, s.Version)
+	if d := s.Denoise; s.Task == datadropout.Denoising {
+		config += fmt.Sprintf("task: %s\ndenoise:\n  bad_pairs: %v\n  stride: %d\n", s.Task, d.BadPairs, d.Stride)
+	}
 	for file, raw := range map[string][]byte{ResultFile: result, ConfigFile: []byte(config), ScoresFile: table(all), DropFile: table(dropped)} {
 		if err := os.WriteFile(filepath.Join(dir, file), raw, 0o644); err != nil {
 			t.Fatal(err)
@@ -176,5 +179,49 @@ func TestReadScoresRefuses(t *testing.T) {
 	s, err := ReadScores(path)
 	if err != nil || !slices.Equal(s.Index, []int{4, 9}) || s.Delta[0] != -1e-3 || !s.Columns[3].Absent[0] || s.Columns[3].Floats[1] != 0.5 || s.Columns[4].Texts[0] != "yes" {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// Runs that denoise are compared where they restored the same images with the same noise, and their patches where they are of one size.
+func TestCompareDenoising(t *testing.T) {
+	kind := func(edit func(d *datadropout.DenoisingResult, s *Settings)) func(r *datadropout.Result, s *Settings) {
+		return func(r *datadropout.Result, s *Settings) {
+			r.Metric, r.Data.Name = "psnr", "dead-leaves"
+			s.Config = datadropout.DenoisingConfig(s.Config)
+			r.Denoising = &datadropout.DenoisingResult{Evaluated: "gaussian:25", PatchSize: 40, TrainImages: 9, ScoreImages: 2, TuneImages: 2, TestImages: 50}
+			if edit != nil {
+				edit(r.Denoising, s)
+			}
+		}
+	}
+	run := func(name string, edit func(d *datadropout.DenoisingResult, s *Settings)) string {
+		return comparedDir(t, name, []float64{-3, -2, 1, 2}, []int{0, 1}, []float64{28, 28.1}, []float64{28.2, 28.4}, kind(edit))
+	}
+	first := run("first", nil)
+	for _, tt := range []struct {
+		name   string
+		edit   func(d *datadropout.DenoisingResult, s *Settings)
+		says   string
+		common int
+		alike  bool
+	}{
+		{"same", nil, "", 4, true},
+		{"more patches", func(_ *datadropout.DenoisingResult, s *Settings) { s.Denoise.Stride = 7 }, "", 4, true},
+		{"noise", func(d *datadropout.DenoisingResult, _ *Settings) { d.Evaluated = "gaussian:15" }, "their noise is gaussian:25 and gaussian:15", 4, false},
+		{"seed", func(_ *datadropout.DenoisingResult, s *Settings) { s.Seed++ }, "noise and splits are drawn by the seeds", 4, false},
+		{"split", func(d *datadropout.DenoisingResult, _ *Settings) { d.TrainImages++ }, "the sizes of the splits differ", 4, false},
+		{"patch size", func(d *datadropout.DenoisingResult, _ *Settings) { d.PatchSize = 24 }, "is trained on patches of 40x40 and patch size of 24x24: they have no sample in common", 0, true},
+		{"bad pairs", func(_ *datadropout.DenoisingResult, s *Settings) { s.Denoise.BadPairs = 0.5 }, "differ in their bad pairs", 4, true},
+	} {
+		c, err := Compare([]string{first, run(tt.name, tt.edit)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := c.Pairs[0]; p.Common != tt.common || (p.Effect != nil) != tt.alike {
+			t.Errorf("%s: %+v", tt.name, p)
+		}
+		if said := strings.Join(c.Warnings, "; "); !strings.Contains(said, tt.says) || tt.says == "" && said != "" {
+			t.Errorf("%s: warnings %q, want %q", tt.name, said, tt.says)
+		}
 	}
 }

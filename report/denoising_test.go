@@ -206,10 +206,10 @@ func TestDenoisingPage(t *testing.T) {
 		"6 training images in 96 patches of 8 x 8 pixels", "noise gaussian:25", "the targets of 1 training image (16 patches) spoiled on purpose",
 		"Improved: dropping 8 patches raised the test PSNR.", "dropped minus full: <b>&#43;0.100 dB, 95 % interval",
 		"8 of 96 patches (8.3 %), from 1 of 6 images, by the rule count:8; 24 patches have a removal effect below zero. 8 of the dropped patches are of targets spoiled on purpose: 100 % of the dropped, 50 % of the 16 spoiled.",
-		`<section id="arms">`, `<th scope="col">patches</th>`, `<section id="test">`,
+		`<section id="arms">`, `<th scope="col">patches</th>`, `<section id="gap">`, `<section id="test" class="wide">`,
 		"test/0.png</th><td>20.17</td><td>28.00</td><td>28.25</td><td>&#43;0.250</td><td class=\"first\">0.4000</td><td>0.8000</td><td>0.8100</td><td>&#43;0.0100</td>",
 		"mean</th><td>20.17</td><td>28.01</td><td>28.11</td><td>&#43;0.100</td>",
-		`<section id="gap">`, `<section id="side"`, "20.2 dB", "26.18 dB", "26.43 dB", `<section id="dose"`, `<section id="effects">`, "The removal effect of a patch is", `<section id="curves">`, `<section id="solver">`,
+		`<section id="side"`, "20.2 dB", "26.18 dB", "26.43 dB", `<section id="dose"`, `<section id="effects">`, "The removal effect of a patch is", `<section id="curves">`, `<section id="solver">`,
 		"The 16 most harmful training patches", "train/0.png", "delta -2.40e-05 ± 2e-07", "target spoiled on purpose: blur", "x 0, y 0, 8 x 8 pixels",
 		"The 16 most helpful training patches", "delta &#43;7.10e-05", "Of 6 training images", "sum of delta -2.64e-04", "16 patches, <b>8 dropped</b>; 20 x 20 pixels", "images.csv",
 	} {

@@ -145,7 +145,12 @@ func (c *Content) histogramPlot() template.HTML {
 		// The cut lies behind the bin that holds it.
 		at := side + width*math.Ceil((*h.Cut-h.Low)/(h.High-h.Low)*float64(len(h.All)))
 		g.line("cut", at, top-6, at, foot)
-		g.text("tick", "end", at-4, 12, fmt.Sprintf("dropped up to %.1e", *h.Cut))
+		words := fmt.Sprintf("dropped up to %.1e", *h.Cut)
+		if at < chartWidth/3 { // there is no room on the left
+			g.text("tick", "start", at+4, 12, words)
+		} else {
+			g.text("tick", "end", at-4, 12, words)
+		}
 	}
 	for _, v := range x.ticks(7) {
 		g.line("grid", x.at(v), float64(height-bottom), x.at(v), float64(height-bottom+4))

@@ -26,8 +26,8 @@ type Scores struct {
 
 // textColumns and wholeColumns are the columns of scores.csv that do not hold real numbers.
 var (
-	textColumns  = []string{"id"}
-	wholeColumns = []string{"index", "label", "predicted", "original_label"}
+	textColumns  = []string{"id", "image", "planted"}
+	wholeColumns = []string{"index", "label", "predicted", "original_label", "x", "y", "width", "height"}
 )
 
 // ReadScores reads a scores.csv. Whatever is wrong in it is an error that names the file and the line.

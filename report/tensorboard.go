@@ -1,7 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/draw"
+	"image/png"
 	"io"
 	"slices"
 	"strings"
@@ -15,7 +19,7 @@ import (
 //
 //   - ARM-seed-S for every arm and seed: train_loss by epoch, and at the last epoch loss and metric on every split;
 //   - samples: the pictures of the samples on the page, the most harmful and the most helpful, whose step is their place, and the histogram of
-//     delta.
+//     delta. Of a patch there are four beside one another: target, noisy input, output of round 1 and residual.
 //
 // ended is the time that all events have.
 func EventFiles(c *Content, delta []float64, firstSeed uint64, ended time.Time) []export.Entry {
@@ -93,6 +97,55 @@ func sampleEvents(e *export.Events, c *Content, delta []float64) error {
 			}
 		}
 	}
+	if c.Denoising != nil {
+		if err := patchEvents(e, c.Denoising); err != nil {
+			return err
+		}
+	}
 	finite := slices.DeleteFunc(slices.Clone(delta), func(v float64) bool { return v-v != 0 })
 	return e.Histogram("delta", 0, finite)
+}
+
+// patchEvents writes the pictures of the patches shown.
+func patchEvents(e *export.Events, d *DenoisingContent) error {
+	for _, list := range []struct {
+		tag     string
+		patches []ShownPatch
+	}{{"harmful", d.Harmful}, {"helpful", d.Helpful}} {
+		for place, p := range list.patches {
+			row, err := inARow(p.Clean, p.Noisy, p.Restored, p.Residual)
+			if err != nil {
+				return fmt.Errorf("patch %d: %w", p.Index, err)
+			}
+			if err := e.Image(fmt.Sprintf("%s %02d %s+%d+%d", list.tag, place+1, p.Image, p.X, p.Y), int64(place+1), row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// inARow puts PNG pictures beside one another, two pixels apart.
+func inARow(pictures ...[]byte) ([]byte, error) {
+	const gap = 2
+	var all []image.Image
+	width, height := -gap, 0
+	for _, data := range pictures {
+		m, err := png.Decode(bytes.NewReader(data))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+		width, height = width+m.Bounds().Dx()+gap, max(height, m.Bounds().Dy())
+	}
+	row := image.NewRGBA(image.Rect(0, 0, width, height))
+	draw.Draw(row, row.Bounds(), image.White, image.Point{}, draw.Src)
+	x := 0
+	for _, m := range all {
+		draw.Draw(row, image.Rect(x, 0, x+m.Bounds().Dx(), m.Bounds().Dy()), m, m.Bounds().Min, draw.Src)
+		x += m.Bounds().Dx() + gap
+	}
+	var b bytes.Buffer
+	err := png.Encode(&b, row)
+	return b.Bytes(), err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/export"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -48,7 +49,7 @@ func TestDenoise(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	for _, want := range []string{"test PSNR", " dB", "00001.png", "dropped - full:", "Verdict:", "datadropout denoise --run " + out} {
+	for _, want := range []string{"test PSNR", " dB", "00001.png", "dropped - full:", "Verdict:", "datadropout denoise --run " + out, "the page to look at is " + filepath.Join(out, report.PageFile)} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the table lacks %q:\n%s", want, stdout)
 		}
@@ -61,7 +62,8 @@ func TestDenoise(t *testing.T) {
 		t.Errorf("%d patches and %d images", len(scores), len(images))
 	}
 	var r datadropout.Result
-	if err := json.Unmarshal([]byte(readFile(t, filepath.Join(out, report.ResultFile))), &r); err != nil || r.Drop.Count != 13 || r.Denoising.ImagesDropped != 1 {
+	if err := json.Unmarshal([]byte(readFile(t, filepath.Join(out, report.ResultFile))), &r); err != nil || r.Drop.Count != 13 || r.Denoising.ImagesDropped != 1 ||
+		r.Denoising.PatchesDropped != 13 || r.Denoising.ImagesTouched != 1 || r.Denoising.PlantedImages != 2 {
 		t.Errorf("%v, %+v", err, r.Drop)
 	}
 
@@ -104,9 +106,55 @@ func TestDenoise(t *testing.T) {
 			t.Errorf("%v: exit code %d: %s, want %d: %s", tt.args, code, stderr, tt.code, tt.want)
 		}
 	}
-	code, _, stderr = runCommand(t, "retrain", "--run", out)
-	if code == exitDone || strings.Contains(stderr, "panic") {
-		t.Errorf("retrain: exit code %d: %s", code, stderr)
+	commandsOnDenoising(t, out)
+}
+
+// commandsOnDenoising: the commands that read a run either work on one of denoising or say in one line what there is instead.
+func commandsOnDenoising(t *testing.T, out string) {
+	t.Helper()
+	page := filepath.Join(out, report.PageFile)
+	before := readFile(t, page)
+	if err := os.Remove(page); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := runCommand(t, "report", "--run", out)
+	if code != exitDone || stdout != page+"\n" || readFile(t, page) != before {
+		t.Errorf("report: exit code %d: %s%s", code, stdout, stderr)
+	}
+	dir := t.TempDir()
+	again := " is a run of denoising, for which there is no "
+	choose := ": look at " + page + ", choose again with datadropout select --run " + out + " --rule RULE, and train with datadropout run --resume --out " + out
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"retrain"}, again + "round 2 by the decisions of a review" + choose},
+		{[]string{"review"}, again + "review" + choose},
+		{[]string{"export", "--copy", filepath.Join(dir, "copy")}, again + "folder of kept images, since its samples are patches: " + filepath.Join(out, report.ImagesFile)},
+		{[]string{"export", "--symlink", filepath.Join(dir, "link")}, again + "folder of kept images"},
+		{[]string{"export", "--torch"}, again + "PyTorch Subset, since its samples are patches cut by this program: " + filepath.Join(out, report.ScoresFile)},
+		{[]string{"export", "--weights", filepath.Join(dir, "w.safetensors"), "--arm", "reviewed"}, again + "arm reviewed"},
+	} {
+		code, stdout, stderr := runCommand(t, append(tt.args, "--run", out)...)
+		if code != exitUsage || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, out+tt.want) {
+			t.Errorf("%v: exit code %d: %s", tt.args, code, stderr)
+		}
+	}
+	scores, weights, events := filepath.Join(dir, "s.parquet"), filepath.Join(dir, "w.safetensors"), filepath.Join(dir, "events")
+	code, _, stderr = runCommand(t, "export", "--run", out, "--scores", scores, "--weights", weights, "--tensorboard", events)
+	if code != exitDone || !strings.Contains(stderr, "65 scores") || !strings.Contains(stderr, "dncnn-7, arm dropped, seed 0") {
+		t.Errorf("export: exit code %d: %s", code, stderr)
+	}
+	if raw := readFile(t, weights); !strings.Contains(raw, `"range":"[0,1]"`) || strings.Contains(raw, `"null"`) {
+		t.Errorf("the metadata of the weights: %.400s", raw)
+	}
+	if raw := readFile(t, filepath.Join(events, "samples", export.EventFile)); !strings.Contains(raw, "harmful 01 ") || !strings.Contains(raw, ".png+") {
+		t.Error("the events lack the patches")
+	}
+	html := filepath.Join(dir, "compare.html")
+	code, stdout, stderr = runCommand(t, "compare", out, out+string(filepath.Separator)+".", "--html", html)
+	if code != exitDone || !strings.Contains(stdout, "effect, dB") || !strings.Contains(stdout, "13 of 65 (20.0 %)") || !strings.Contains(readFile(t, html), "in common") {
+		t.Errorf("compare: exit code %d: %s%s", code, stdout, stderr)
 	}
 }
 

@@ -148,6 +148,9 @@ func runExport(ctx context.Context, o *exportOptions, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
+	if err := o.checkTask(run.Task); err != nil {
+		return err
+	}
 	found, err := report.ReadSettings(filepath.Join(o.dir, report.ConfigFile))
 	if err != nil {
 		return &dataset.InputError{Path: filepath.Join(o.dir, report.ConfigFile), Err: err}
@@ -176,6 +179,19 @@ func runExport(ctx context.Context, o *exportOptions, stdout, stderr io.Writer) 
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkTask refuses what there is not for a run of denoising.
+func (o *exportOptions) checkTask(task string) error {
+	switch {
+	case o.copy != "" || o.link != "":
+		return refuseDenoising(o.dir, task, "folder of kept images, since its samples are patches", filepath.Join(o.dir, report.ImagesFile)+" says how many patches of each image were dropped, and --scores exports the patches")
+	case o.torch:
+		return refuseDenoising(o.dir, task, "PyTorch Subset, since its samples are patches cut by this program", filepath.Join(o.dir, report.ScoresFile)+" has the image and the place of each, and "+filepath.Join(o.dir, report.KeepFile)+" those that are kept")
+	case o.arm == datadropout.Reviewed:
+		return refuseDenoising(o.dir, task, "arm "+o.arm, "its arms are "+strings.Join(datadropout.Arms, ", "))
 	}
 	return nil
 }
@@ -268,6 +284,12 @@ func (o *exportOptions) writeWeights(run *datadropout.Result, stderr io.Writer) 
 
 // weightsMetadata says what is needed to use weights: what network they are of, and how it is fed.
 func weightsMetadata(run *datadropout.Result, arm string, seed uint64) map[string]string {
+	if run.Denoising != nil {
+		return map[string]string{
+			"format": "pt", "datadropout": datadropout.Version(), "net": run.Net.Name, "arm": arm, "seed": fmt.Sprint(seed), "task": run.Task,
+			"patch": asJSON(run.Data.Image), "range": "[0,1]", "degradation": run.Denoising.Degradation, "data": run.Data.Name, "data_hash": run.Data.Hash,
+		}
+	}
 	return map[string]string{
 		"format": "pt", "datadropout": datadropout.Version(), "net": run.Net.Name, "arm": arm, "seed": fmt.Sprint(seed),
 		"image": asJSON(run.Data.Image), "mean": asJSON(run.Data.Mean), "std": asJSON(run.Data.Std), "classes": asJSON(run.Data.Classes),

@@ -73,6 +73,9 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
+	if err := refuseDenoising(o.dir, run.Task, "round 2 by the decisions of a review", chooseAgain(o.dir)); err != nil {
+		return err
+	}
 	decisions, err := report.ReadDecisions(o.decisions)
 	if err != nil {
 		return err

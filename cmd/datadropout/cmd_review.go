@@ -51,6 +51,9 @@ func runReview(ctx context.Context, o *reviewOptions, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
+	if err := refuseDenoising(o.dir, content.Result.Task, "review", chooseAgain(o.dir)); err != nil {
+		return err
+	}
 	if err := o.checkListen(); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/evidence"
 	"github.com/datadropout/datadropout/report"
 	"github.com/datadropout/datadropout/train"
@@ -269,7 +270,11 @@ func (p *textPrinter) result(o *datadropout.Outcome, dir string) {
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 4, 3, ' ', 0)
 	m := report.MetricOf(o.Result.Metric)
-	fmt.Fprintf(t, "arm\tsamples\ttest %s\ttest loss\n", m.Name)
+	samples := "samples"
+	if o.Result.Denoising != nil {
+		samples = "patches"
+	}
+	fmt.Fprintf(t, "arm\t%s\ttest %s\ttest loss\n", samples, m.Name)
 	for _, l := range report.ArmLines(o) {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", l.Arm, l.Samples, m.Value(l.Metric, l.MetricSD), report.PlusMinus(l.Loss, l.LossSD))
 	}
@@ -293,7 +298,7 @@ func (p *textPrinter) result(o *datadropout.Outcome, dir string) {
 	fmt.Fprintf(w, "Verdict: %s\n", report.Verdict(o))
 	took := time.Duration(o.Result.Seconds.Total * float64(time.Second)).Round(time.Second / 10)
 	if o.Result.Denoising != nil {
-		fmt.Fprintf(w, "Took %s; %s has the removal effects, and datadropout denoise --run %s IMAGE applies the network\n", took, filepath.Join(dir, report.ScoresFile), dir)
+		fmt.Fprintf(w, "Took %s; the page to look at is %s, and datadropout denoise --run %s IMAGE applies the network\n", took, filepath.Join(dir, report.PageFile), durable.ShellWord(dir))
 		return
 	}
 	fmt.Fprintf(w, "Took %s; the page to look at is %s\n", took, filepath.Join(dir, report.PageFile))

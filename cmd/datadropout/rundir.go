@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/datadropout/datadropout"
@@ -33,6 +34,20 @@ func claimRun(dir string) (*durable.Lock, error) {
 		return nil, err
 	}
 	return lock, nil
+}
+
+// refuseDenoising refuses a run of denoising with what there is not for it, and says what to do instead.
+func refuseDenoising(dir, task, what, instead string) error {
+	if task != datadropout.Denoising {
+		return nil
+	}
+	return &datadropout.UsageError{Err: fmt.Errorf("%s is a run of denoising, for which there is no %s: %s", dir, what, instead)}
+}
+
+// chooseAgain says how to drop something else in a run.
+func chooseAgain(dir string) string {
+	word := durable.ShellWord(dir)
+	return fmt.Sprintf("look at %s, choose again with datadropout select --run %s --rule RULE, and train with datadropout run --resume --out %s", filepath.Join(dir, report.PageFile), word, word)
 }
 
 // checkRun refuses a locked run directory of which a file is damaged, clears away what killed processes have left half written,
