@@ -69,7 +69,7 @@ func newExportCommand() *cobra.Command {
 			"take the files as they are, of other data sets they write PNG. Relabeled samples (--decisions) go to their new class. By\n" +
 			"--splits, the new folder holds all images that the run had but the dropped ones (all), only what round 2 trained\n" +
 			"on (train), or train, val (score and tune) and test, each with its classes (separate). A folder appears whole or\n" +
-			"not at all, and nothing is overwritten.\n\n" + retrainExitCodes,
+			"not at all, and nothing is overwritten. Of a run of denoising there are --scores, --weights and --tensorboard.\n\n" + retrainExitCodes,
 		Example: "  datadropout export --run DIR --copy CLEAN --dropped REMOVED\n" +
 			"  datadropout export --run DIR --copy CLEAN --decisions DIR/review.csv\n" +
 			"  datadropout export --run DIR --scores scores.parquet --weights dropped.safetensors",

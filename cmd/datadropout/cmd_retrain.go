@@ -35,7 +35,7 @@ func newRetrainCommand() *cobra.Command {
 			"be dropped are left out, relabeled ones have their new label, kept ones are in, and all others are as the run left\n" +
 			"them. It compares with the arms of the run on the test split and writes retrain.json into the run directory.\n\n" +
 			"A review that has seen the result of an earlier one has, through it, seen the test split: the interval of its own\n" +
-			"result is too good.\n\n" + retrainExitCodes,
+			"result is too good. Runs of denoising have no review, and are not retrained.\n\n" + retrainExitCodes,
 		Example: "  datadropout review --run DIR\n  datadropout retrain --run DIR",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -31,7 +31,7 @@ func newReviewCommand() *cobra.Command {
 		Short: "Look at a run's samples in a browser and decide: keep, drop, relabel",
 		Long: "review serves the page of a finished run, with buttons and keys to keep, drop or relabel the samples shown, until it\n" +
 			"is interrupted. Every decision is saved at once to review.csv in the run directory, and a later review goes on from\n" +
-			"there. The data are not needed.\n\n" +
+			"there. The data are not needed. It is for classification: a run of denoising has its page, report.html.\n\n" +
 			"It listens on this machine only and lets in whoever opens the address that it prints, which holds a random token.\n\n" + reportExitCodes,
 		Example: "  datadropout review --run runs/shapes-lenet5-20260101-120000",
 		Args:    noArguments,
