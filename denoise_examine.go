@@ -35,7 +35,7 @@ type ExaminedImage struct {
 
 const (
 	// shownPatches is how many of the most harmful and of the most helpful patches are shown.
-	shownPatches = 16
+	shownPatches = 18
 	// shownSide bounds the sides of the part of a test image that is shown, in pixels.
 	shownSide = 160
 )

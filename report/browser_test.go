@@ -275,7 +275,7 @@ func TestReviewInABrowser(t *testing.T) {
 // The page of a run fits a narrow screen: nothing but what scrolls by itself is wider.
 func TestPageFitsAPhone(t *testing.T) {
 	t.Run("classification", func(t *testing.T) { checkWidths(t, runDirectory(t, outcome(t)), 5) })
-	t.Run("denoising", func(t *testing.T) { checkWidths(t, runDirectory(t, denoisingOutcome(t, smallDenoising)), 38) })
+	t.Run("denoising", func(t *testing.T) { checkWidths(t, runDirectory(t, denoisingOutcome(t, smallDenoising)), 2*shown+6) })
 }
 
 // checkWidths checks the page of a run directory, on which there are so many samples.

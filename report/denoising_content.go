@@ -19,8 +19,8 @@ type DenoisingContent struct {
 	// Harmful and Helpful are the patches shown, the most extreme first.
 	Harmful []ShownPatch `json:"harmful"`
 	Helpful []ShownPatch `json:"helpful"`
-	// HarmfulImages and HelpfulImages are the training images with the lowest and the highest sums of removal effects, the most extreme
-	// first, of Images in all. HeatLimit is the removal effect at which the colors of their maps end.
+	// HarmfulImages and HelpfulImages are the training images with the lowest sums of removal effects below zero and the highest above, the
+	// most extreme first, of Images in all. HeatLimit is the removal effect at which the colors of their maps end.
 	HarmfulImages []ShownImage `json:"harmful_images"`
 	HelpfulImages []ShownImage `json:"helpful_images"`
 	HeatLimit     float64      `json:"heat_limit"`
@@ -98,7 +98,7 @@ const (
 	heatSide    = 128
 	imageSide   = 160
 	// residualGain is what residuals are multiplied by.
-	residualGain = 4
+	residualGain = 3
 )
 
 func newDenoisingContent(o *datadropout.Outcome) (*DenoisingContent, error) {
@@ -203,9 +203,15 @@ func (c *DenoisingContent) addImages(o *datadropout.Outcome, dropped map[int]boo
 	all := trainingImages(o)
 	c.Images = len(all)
 	slices.SortStableFunc(all, func(a, b *trainingImage) int { return cmp.Compare(a.delta, b.delta) })
-	harmful := all[:min(shownImages, (len(all)+1)/2)]
-	helpful := slices.Clone(all[max(len(harmful), len(all)-shownImages):])
-	slices.Reverse(helpful)
+	var harmful, helpful []*trainingImage
+	for k, m := range all {
+		if m.delta < 0 && k < shownImages {
+			harmful = append(harmful, m)
+		}
+		if last := all[len(all)-1-k]; last.delta > 0 && k < shownImages {
+			helpful = append(helpful, last)
+		}
+	}
 	shown := append(slices.Clone(harmful), helpful...)
 	maps := make([]*heatMap, len(shown))
 	for k, m := range shown {

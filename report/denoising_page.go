@@ -81,7 +81,7 @@ func patchCards(patches []ShownPatch) []patchCard {
 		if p.Scale != 1 {
 			card.Size += fmt.Sprintf(", scaled by %g", p.Scale)
 		}
-		card.PSNRWords = fmt.Sprintf("against the target: noisy %s, round 1 %s", decibels(p.NoisyPSNR), decibels(p.PSNR))
+		card.PSNRWords = fmt.Sprintf("PSNR: noisy %s, round 1 %s", decibels(p.NoisyPSNR), decibels(p.PSNR))
 		cards[k] = card
 	}
 	return cards

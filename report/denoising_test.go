@@ -33,6 +33,9 @@ type denoisingKind struct {
 // smallDenoising is six images of 20x20 in 16 patches of 8x8 each.
 var smallDenoising = denoisingKind{images: 6, side: 20, size: 8, stride: 4, channels: 1, tests: 2, unit: datadropout.DropPatches}
 
+// shown is how many of the most harmful patches a run shows, and of the most helpful.
+const shown = 18
+
 // noisePictures are pictures of noise.
 func noisePictures(n, side, channels int, name string, seed uint64) []*dataset.Picture {
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -93,7 +96,7 @@ func denoisingOutcome(t *testing.T, kind denoisingKind) *datadropout.Outcome {
 		return m
 	}
 	x := &o.Examined
-	for k := range 16 {
+	for k := range shown {
 		x.Harmful, x.Helpful = append(x.Harmful, k), append(x.Helpful, n-1-k)
 	}
 	for _, place := range append(slices.Clone(x.Harmful), x.Helpful...) {
@@ -210,8 +213,10 @@ func TestDenoisingPage(t *testing.T) {
 		"test/0.png</th><td>20.17</td><td>28.00</td><td>28.25</td><td>&#43;0.250</td><td class=\"first\">0.4000</td><td>0.8000</td><td>0.8100</td><td>&#43;0.0100</td>",
 		"mean</th><td>20.17</td><td>28.01</td><td>28.11</td><td>&#43;0.100</td>",
 		`<section id="side"`, "20.2 dB", "26.18 dB", "26.43 dB", `<section id="dose"`, `<section id="effects">`, "The removal effect of a patch is", `<section id="curves">`, `<section id="solver">`,
-		"The 16 most harmful training patches", "train/0.png", "delta -2.40e-05 ± 2e-07", "target spoiled on purpose: blur", "x 0, y 0, 8 x 8 pixels",
-		"The 16 most helpful training patches", "delta &#43;7.10e-05", "Of 6 training images", "sum of delta -2.64e-04", "16 patches, <b>8 dropped</b>; 20 x 20 pixels", "images.csv",
+		"The 18 most harmful training patches", "train/0.png", "delta -2.40e-05 ± 2e-07", "target spoiled on purpose: blur", "x 0, y 0, 8 x 8 pixels",
+		"The 18 most helpful training patches", "delta &#43;7.10e-05", "Of 6 training images", "sum of delta -2.64e-04", "16 patches, <b>8 dropped</b>; 20 x 20 pixels",
+		// The images 0 to 5 have, in units of 1e-6, the sums -264, -8, 248, 504, 760 and 1016.
+		"sum of delta -8.00e-06", "Most helpful images", "train/5.png", "sum of delta &#43;1.02e-03", "train/2.png", "sum of delta &#43;2.48e-04", "images.csv",
 	} {
 		at := strings.Index(text[last+1:], want)
 		if at < 0 {
@@ -225,8 +230,8 @@ func TestDenoisingPage(t *testing.T) {
 			t.Errorf("the page says %q: …%s", no, text[max(0, strings.Index(text, no)-60):][:120])
 		}
 	}
-	if n := strings.Count(text, `class="sample`); n != 32+6 {
-		t.Errorf("%d cards, want 16 harmful and 16 helpful patches and 6 images", n)
+	if n := strings.Count(text, `class="sample`); n != 2*shown+6 {
+		t.Errorf("%d cards, want %d harmful and as many helpful patches and 6 images", n, shown)
 	}
 
 	images := smallDenoising
@@ -270,7 +275,7 @@ func TestShownPatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	place := o.Examined.Helpful[3]
-	p, e := c.Denoising.Helpful[3], o.Examined.Patches[16+3]
+	p, e := c.Denoising.Helpful[3], o.Examined.Patches[shown+3]
 	r := o.Data.Patches.Region(o.Data.Split.Train[place])
 	if p.Index != o.Data.Split.Train[place] || p.X != r.Min.X || p.Y != r.Min.Y || p.Width != 8 || p.Height != 8 || p.Image != "train/5.png" || p.Planted != "" || p.Dropped {
 		t.Errorf("%+v", p)
@@ -282,7 +287,7 @@ func TestShownPatches(t *testing.T) {
 			t.Fatalf("%s: %v, %v", name, m, err)
 		}
 		for k := range 64 {
-			want := map[string]float32{"clean": float32(own.Pix[(p.Y+k/8)*20+p.X+k%8]) / 65535, "noisy": e.Noisy.Pix[k], "restored": e.Restored.Pix[k], "residual": 0.5 + 4*(e.Restored.Pix[k]-e.Clean.Pix[k])}[name]
+			want := map[string]float32{"clean": float32(own.Pix[(p.Y+k/8)*20+p.X+k%8]) / 65535, "noisy": e.Noisy.Pix[k], "restored": e.Restored.Pix[k], "residual": 0.5 + 3*(e.Restored.Pix[k]-e.Clean.Pix[k])}[name]
 			if got := m.At(k%8, k/8).(color.Gray).Y; math.Abs(float64(got)-255*float64(min(max(want, 0), 1))) > 0.51 {
 				t.Fatalf("%s: pixel %d is %d, want %v", name, k, got, 255*want)
 			}

@@ -63,8 +63,8 @@ func heatLimit(maps []*heatMap) float64 {
 	return stat.Quantile(0.98, stat.Empirical, sizes, nil)
 }
 
-// The colors of heat maps, which grow from nothing to full, so that zero is the paper of the page, light or dark. style of
-// denoising.html has them for the legend.
+// The colors of heat maps, which grow from nothing to full, so that zero is the paper of the page, light or dark, and by the square root,
+// so that what is small beside the most harmful patches is seen. The style of denoising.html has them for the legend.
 var (
 	harmfulColor = color.NRGBA{R: 214, G: 69, B: 38}
 	helpfulColor = color.NRGBA{R: 38, G: 120, B: 214}
@@ -104,7 +104,7 @@ func heatColor(v, limit float64) uint8 {
 	}
 	step := heatSteps
 	if size := math.Abs(v); size < limit {
-		step = int(math.Round(heatSteps * size / limit))
+		step = int(math.Round(heatSteps * math.Sqrt(size/limit)))
 	}
 	switch {
 	case step == 0 || v == 0:

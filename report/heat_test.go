@@ -140,7 +140,7 @@ func TestHeatMapOfPatches(t *testing.T) {
 	}
 }
 
-// TestHeatColors: zero is clear, the ends are full, the sign is the color, and what no patch shows is gray.
+// TestHeatColors: zero is clear, the ends are full, a quarter of the end is half the color, the sign is the color, and what no patch shows is gray.
 func TestHeatColors(t *testing.T) {
 	m := &heatMap{width: 7, height: 1, cells: []float64{-4, -2, -0.5, 0, 1, 9, math.NaN()}}
 	data, err := m.png(2)
@@ -152,7 +152,7 @@ func TestHeatColors(t *testing.T) {
 		t.Fatal(err)
 	}
 	red, blue := harmfulColor, helpfulColor
-	for x, want := range []color.NRGBA{{red.R, red.G, red.B, 255}, {red.R, red.G, red.B, 255}, {red.R, red.G, red.B, 64}, {}, {blue.R, blue.G, blue.B, 128}, {blue.R, blue.G, blue.B, 255}, unseenColor} {
+	for x, want := range []color.NRGBA{{red.R, red.G, red.B, 255}, {red.R, red.G, red.B, 255}, {red.R, red.G, red.B, 128}, {}, {blue.R, blue.G, blue.B, 181}, {blue.R, blue.G, blue.B, 255}, unseenColor} {
 		if got := color.NRGBAModel.Convert(p.(*image.Paletted).Palette[p.(*image.Paletted).ColorIndexAt(x, 0)]); got != want {
 			t.Errorf("%v: %v, want %v", m.cells[x], got, want)
 		}
