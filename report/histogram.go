@@ -109,9 +109,9 @@ func (c *Content) histogramPlot() template.HTML {
 	most := float64(slices.Max(h.All))
 	x := scale{low: h.Low, high: h.High, from: side, to: chartWidth - side}
 	label := fmt.Sprintf("Distribution of the removal effects: %d of %d below zero, %d dropped", c.Result.Drop.Unfavorable, c.Result.Data.Train, c.Result.Drop.Count)
-	unit, errors := "samples", "planted errors"
+	unit, spoiled := "samples", "planted errors"
 	if d := c.Result.Denoising; d != nil {
-		unit, errors = "patches", "with a spoiled target"
+		unit, spoiled = "patches", "with a spoiled target"
 		if d.DropUnit == datadropout.DropImages {
 			unit = "images"
 			label = fmt.Sprintf("Distribution of the removal effects of %d images, of which %d were dropped", d.TrainImages, d.ImagesDropped)
@@ -136,7 +136,7 @@ func (c *Content) histogramPlot() template.HTML {
 		bar("all", k, h.All[k], true, foot-top, unit)
 		bar("gone", k, h.Dropped[k], true, foot-top, "dropped")
 		if planted {
-			bar("planted", k, h.Planted[k], false, below-2, errors)
+			bar("planted", k, h.Planted[k], false, below-2, spoiled)
 		}
 	}
 	g.line("axis", side, foot, chartWidth-side, foot)
