@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"math/rand/v2"
 	"slices"
 )
@@ -45,11 +46,16 @@ func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func
 		return nil, fmt.Errorf("the preconditioner: %w", err)
 	}
 	apply := d.damped(ctx, o.Curvature, lambda)
-	solutions, solvers, err := solveAll(func(v, out [][]float64) error { return apply(sample, v, out) },
+	systems, kept, err := e.resume(p, len(sample), count)
+	if err != nil {
+		return nil, err
+	}
+	solutions, solvers, err := goOn(systems, func(v, out [][]float64) error { return apply(sample, v, out) },
 		precondition, targets, o.Tolerance, o.MaxIterations)
 	if err != nil {
 		return nil, fmt.Errorf("conjugate gradients: %w", err)
 	}
+	kept.final = true
 	count.advance(len(p.Train))
 	scores, err := d.removalEffects(ctx, solutions)
 	if err != nil {
@@ -59,6 +65,34 @@ func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func
 	scores.Solver = worst(solvers)
 	scores.Solver.Damping, scores.Solver.Samples = lambda, len(sample)
 	return scores, nil
+}
+
+// resume returns the systems of all folds where they were kept, each product over the given number of samples, and the piece that keeps them.
+func (e *conjugateGradient) resume(p *Problem, samples int, count *counter) ([]*conjugate, *piece, error) {
+	systems := newSystems(p.directionCount())
+	kept := &piece{name: systemsPiece, state: func() (_, _ int, values [][]float64) {
+		for _, c := range systems {
+			values = append(values, c.values()...)
+		}
+		return 0, 0, values
+	}}
+	kept.key = p.keeper.of(func(h hash.Hash) { fmt.Fprintln(h, "systems") })
+	err := p.keeper.resume(kept, func(_, _ int, values []float64) (err error) {
+		found, products := newSystems(len(systems)), 0
+		for _, c := range found {
+			if values, err = c.take(values, p.Net.Size(), e.options.Tolerance, e.options.MaxIterations); err != nil {
+				return err
+			}
+			products = max(products, c.Iterations)
+		}
+		if len(values) > 0 {
+			return fmt.Errorf("it has %d values too many", len(values))
+		}
+		systems = found
+		count.add(products * samples)
+		return nil
+	})
+	return systems, kept, err
 }
 
 // curvatureSample draws n of the positions, in ascending order; all of them where n is negative or more than there are.

@@ -1,8 +1,11 @@
 package influence
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -27,6 +30,11 @@ type derivatives struct {
 	direction *tensors.Tensor // [K, P] for the K directions of the last evaluation that had any
 	tick      func(samples int)
 	execs     map[string]*Exec
+	// What the next pass is made of, beside its name and positions, for whoever keeps it: the digest of the model, whether the losses are
+	// those that models are measured by, and the directions.
+	model    [sha256.Size]byte
+	measures bool
+	along    [][]float64
 }
 
 // newDerivatives prepares the evaluations; nothing is compiled before it is needed. tick is told of samples evaluated.
@@ -40,6 +48,9 @@ func newDerivatives(p *Problem, tick func(samples int)) (*derivatives, error) {
 		return nil, err
 	}
 	d := &derivatives{problem: p, tick: tick, batch: batch, execs: map[string]*Exec{}}
+	if p.keeper != nil {
+		d.model = p.Model.Digest()
+	}
 	d.fixed = []any{tensors.FromFlatDataAndDimensions(p.Model.Theta, n), d.batch.X, d.batch.Y, d.batch.Weights}
 	if len(p.Model.State) > 0 {
 		d.fixed = append(d.fixed, tensors.FromFlatDataAndDimensions(p.Model.State, len(p.Model.State)))
@@ -65,6 +76,8 @@ func (d *derivatives) close() {
 // split.
 func (d *derivatives) measured(evaluate func() error) error {
 	defer d.batch.Smooth(d.batch.Smooth(0))
+	d.measures = true
+	defer func() { d.measures = false }()
 	return evaluate()
 }
 
@@ -160,7 +173,7 @@ func (d *derivatives) meanGradient(ctx context.Context, positions []int) ([]floa
 // mean returns the mean over the positions of what a graph sums over a batch, a vector of the given size.
 func (d *derivatives) mean(ctx context.Context, name string, graph func([]*Node) []*Node, size int, positions []int) ([]float64, error) {
 	sum := make([]float64, size)
-	err := d.each(ctx, name, graph, nil, positions, func(_, _ int, g []float32) {
+	err := d.pass(ctx, name, graph, nil, positions, [][]float64{sum}, func(_, _ int, g []float32) {
 		for j, x := range g {
 			sum[j] += float64(x)
 		}
@@ -183,7 +196,7 @@ func (d *derivatives) curvatureProducts(ctx context.Context, curvature string, p
 	for k := range out {
 		clear(out[k])
 	}
-	err = d.each(ctx, curvature, graph, d.direction, positions, func(_, _ int, products []float32) {
+	err = d.pass(ctx, curvature, graph, d.direction, positions, out, func(_, _ int, products []float32) {
 		for k := range out {
 			for j, x := range products[k*len(out[k]):][:len(out[k])] {
 				out[k][j] += float64(x)
@@ -212,7 +225,7 @@ func (d *derivatives) directionals(ctx context.Context, positions []int, v [][]f
 	for k := range out {
 		out[k] = make([]float64, len(positions))
 	}
-	err = d.each(ctx, "directional", d.directionalGraph, d.direction, positions, func(at, n int, moved []float32) {
+	err = d.pass(ctx, "directional", d.directionalGraph, d.direction, positions, out, func(at, n int, moved []float32) {
 		for k, norm := range norms {
 			for j, x := range moved[k*d.batch.Size():][:n] {
 				out[k][at+j] = norm * float64(x)
@@ -243,6 +256,7 @@ func (d *derivatives) setDirections(v [][]float64) (norms []float64, err error) 
 		}
 		d.direction = tensors.FromShape(shapes.Make(dtypes.Float32, len(v), size))
 	}
+	d.along = v
 	norms = make([]float64, len(v))
 	for k := range v {
 		if err := finite(v[k], "a direction"); err != nil {
@@ -264,6 +278,24 @@ func (d *derivatives) setDirections(v [][]float64) (norms []float64, err error) 
 	})
 }
 
+// pass is each for what fills values, and continues where it was interrupted: see [pass].
+func (d *derivatives) pass(ctx context.Context, name string, graph func([]*Node) []*Node, direction *tensors.Tensor,
+	positions []int, values [][]float64, use func(at, n int, result []float32)) error {
+	p := &pass{
+		keeper: d.problem.keeper, positions: positions, size: d.batch.Size(), values: values, tick: d.tick,
+		each: func(rest []int, use func(at, n int, result []float32)) error {
+			return d.each(ctx, name, graph, direction, rest, use)
+		},
+	}
+	p.key = p.keeper.of(func(h hash.Hash) {
+		fmt.Fprintf(h, "%s\n%x\n%v\n%d\n%v\n", name, d.model, d.measures, d.batch.Size(), positions)
+		if direction != nil {
+			hashVectors(h, d.along)
+		}
+	})
+	return p.run(use)
+}
+
 // each evaluates a graph over the positions, batch by batch, and hands use the result for the n positions that begin at
 // position number at.
 func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node) []*Node, direction *tensors.Tensor,
@@ -282,7 +314,7 @@ func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node)
 	}
 	for at := 0; at < len(positions); at += d.batch.Size() {
 		if err := ctx.Err(); err != nil {
-			return err
+			return cmp.Or(d.problem.keeper.interrupt(), err)
 		}
 		end := min(len(positions), at+d.batch.Size())
 		if err := d.batch.Fill(positions[at:end]); err != nil {
@@ -300,6 +332,9 @@ func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node)
 		}
 		if d.tick != nil {
 			d.tick(end - at)
+		}
+		if err := d.problem.keeper.step(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -47,10 +47,11 @@ func (e *kroneckerFactored) Score(ctx context.Context, p *Problem, progress func
 	k.close()
 	lambda := p.Recipe.WeightDecay + max(0, e.options.Damping)
 	inverses, zeros := k.inverse(lambda)
+	solutions := make([][]float64, len(targets))
 	for f, g := range targets {
-		targets[f] = k.solve(g, inverses)
+		solutions[f] = k.solve(g, inverses)
 	}
-	scores, err := d.removalEffects(ctx, targets)
+	scores, err := d.removalEffects(ctx, solutions)
 	if err != nil {
 		return nil, err
 	}

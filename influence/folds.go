@@ -3,6 +3,7 @@ package influence
 import (
 	"context"
 	"fmt"
+	"hash"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -29,7 +30,28 @@ func (p *Problem) FoldPositions() [][]int { return p.folds() }
 // finite is an error.
 func (d *derivatives) targets(ctx context.Context) ([][]float64, error) {
 	var all [][]float64
-	for _, positions := range d.problem.folds() {
+	folds, size := d.problem.folds(), d.problem.Net.Size()
+	kept := &piece{name: targetsPiece, state: func() (int, int, [][]float64) { return 0, len(all), all }}
+	kept.key = d.problem.keeper.of(func(h hash.Hash) { fmt.Fprintf(h, "targets\n%x\n", d.model) })
+	err := d.problem.keeper.resume(kept, func(_, at int, values []float64) error {
+		if at > len(folds) || len(values) != at*size {
+			return fmt.Errorf("it holds %d values of %d folds", len(values), at)
+		}
+		all = cut(values, size)
+		if d.tick != nil {
+			for _, positions := range folds[:at] {
+				d.tick(len(positions))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == len(folds) {
+		d.problem.keeper.drop(targetsPiece) // there is nothing to be saved again
+	}
+	for _, positions := range folds[len(all):] {
 		var g []float64
 		err := d.measured(func() (err error) {
 			g, err = d.meanGradient(ctx, positions)
@@ -43,6 +65,7 @@ func (d *derivatives) targets(ctx context.Context) ([][]float64, error) {
 		}
 		all = append(all, g)
 	}
+	kept.final = true
 	return all, nil
 }
 

@@ -2,6 +2,8 @@ package influence
 
 import (
 	"context"
+	"fmt"
+	"hash"
 
 	. "github.com/gomlx/gomlx/core/graph"
 
@@ -19,13 +21,26 @@ func gradientNorms(ctx context.Context, p *Problem, m *train.Model, tick func(sa
 		return nil, err
 	}
 	defer d.close()
-	norms := make([]float64, len(p.Train))
-	err = d.each(ctx, "gradient norm", d.gradientNormGraph, nil, p.Train, func(at, _ int, norm []float32) {
+	norms, done := make([]float64, len(p.Train)), 0
+	kept := &piece{name: normsPiece, final: true, state: func() (int, int, [][]float64) { return 0, len(norms), [][]float64{norms} }}
+	kept.key = p.keeper.of(func(h hash.Hash) { fmt.Fprintf(h, "norms\n%x\n", d.model) })
+	if err := p.keeper.find(kept, func(_, _ int, values []float64) error {
+		if len(values) != len(norms) {
+			return fmt.Errorf("it holds %d values", len(values))
+		}
+		done = copy(norms, values)
+		d.tick(done)
+		return nil
+	}); err != nil || done > 0 {
+		return norms, err
+	}
+	err = d.pass(ctx, "gradient norm", d.gradientNormGraph, nil, p.Train, [][]float64{norms}, func(at, _ int, norm []float32) {
 		norms[at] = float64(norm[0])
 	})
 	if err != nil {
 		return nil, err
 	}
+	p.keeper.hold(kept)
 	return norms, finite(norms, "the gradient norms")
 }
 
@@ -67,11 +82,12 @@ func (e gradNorm) Score(ctx context.Context, p *Problem, progress func(done, tot
 	if err != nil {
 		return nil, err
 	}
-	delta, err := gradientNorms(ctx, p, r.Early, count.add)
+	norms, err := gradientNorms(ctx, p, r.Early, count.add)
 	if err != nil {
 		return nil, err
 	}
-	for i, x := range delta {
+	delta := make([]float64, n)
+	for i, x := range norms {
 		delta[i] = (0 - x) / float64(n) // not the negative zero
 	}
 	return &Scores{Delta: delta, Solver: Solver{Converged: true, Message: message}}, nil

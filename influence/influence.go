@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/gomlx/compute"
 
@@ -40,9 +41,15 @@ type Problem struct {
 	// Scratch, unless nil, keeps what is computed on the way, so that scoring continues where it was interrupted. It must be
 	// that of this problem and estimator: of Source only the names of the samples are compared.
 	Scratch Scratch
+	// KeepEvery is the time after which the scratch is told again how far scoring is: what a kill may cost. 0 means only where ctx ends it,
+	// beside what is kept at fixed places.
+	KeepEvery time.Duration
 	// ScratchDir is the folder for files that hold what does not fit in memory while scoring goes on, where Options.Disk allows
 	// that; empty means the system's for temporary files.
 	ScratchDir string
+
+	// keeper is that of an estimation that goes on; nil without a scratch.
+	keeper *keeper
 }
 
 const defaultBatch = 128
@@ -305,7 +312,8 @@ func New(name string, o Options) (Estimator, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return construct(o.WithDefaults(name)), nil
+	o = o.WithDefaults(name)
+	return resumable{construct(o), o}, nil
 }
 
 // finite returns an error that says what, where v is not all finite.

@@ -2,6 +2,8 @@ package influence
 
 import (
 	"context"
+	"fmt"
+	"hash"
 
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -176,7 +178,14 @@ func (k *kronecker) selfInfluence(ctx context.Context, positions []int, inverses
 		k.fisher.fixed = append(k.fisher.fixed, tensors.FromFlatDataAndDimensions(flat, l.rows, l.columns))
 	}
 	out := make([]float64, len(positions))
-	err := k.fisher.each(ctx, "self-influence", k.selfGraph, positions, func(at, n int, values []float32) {
+	p := &pass{
+		keeper: k.fisher.problem.keeper, positions: positions, size: k.fisher.batch.Size(), values: [][]float64{out}, tick: k.fisher.tick,
+		each: func(rest []int, use func(at, n int, result []float32)) error {
+			return k.fisher.each(ctx, "self-influence", k.selfGraph, rest, use)
+		},
+	}
+	p.key = p.keeper.of(func(h hash.Hash) { fmt.Fprintln(h, "self-influence") })
+	err := p.run(func(at, n int, values []float32) {
 		for j, x := range values[:n] {
 			out[at+j] = float64(x)
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"gonum.org/v1/gonum/mat"
@@ -31,6 +30,9 @@ const (
 func (k *kronecker) stream(ctx context.Context, name string, graph func([]*Node) []*Node, positions []int, add func(sums []float32)) error {
 	size := k.fisher.batch.Size()
 	every := (k.every + size - 1) / size * size
+	keeper := k.fisher.problem.keeper
+	keeper.hold(&piece{name: kroneckerBlob, key: k.key, state: k.sums}) // where that many samples take long
+	defer keeper.drop(kroneckerBlob)
 	for k.at < len(positions) {
 		from := k.at
 		end := min(len(positions), (k.at/every+1)*every)
@@ -54,26 +56,30 @@ func (k *kronecker) keep() error {
 	if scratch == nil {
 		return nil
 	}
-	s := kept{stage: uint64(k.stage), at: uint64(k.at)}
-	s.values = slices.Grow(s.values, k.values())
+	stage, at, values := k.sums()
+	if err := scratch.Save(kroneckerBlob, encodeKept(k.key, uint64(stage), uint64(at), values...)); err != nil {
+		return fmt.Errorf("influence: keeping the Kronecker factors: %w", err)
+	}
+	return nil
+}
+
+// sums is where the computation stands.
+func (k *kronecker) sums() (stage, at int, values [][]float64) {
 	for _, b := range k.bases() {
 		for j := range b.spans {
 			if k.stage == stageFactors {
-				s.values = append(s.values, b.factor[j]...)
+				values = append(values, b.factor[j])
 			} else {
-				s.values = append(s.values, b.vectors[j].RawMatrix().Data...) // a matrix that VectorsTo made has no gaps
+				values = append(values, b.vectors[j].RawMatrix().Data) // a matrix that VectorsTo made has no gaps
 			}
 		}
 	}
 	if k.stage == stageMoments {
 		for _, l := range k.layers {
-			s.values = append(s.values, l.moments...)
+			values = append(values, l.moments)
 		}
 	}
-	if err := scratch.Save(kroneckerBlob, s.encode(k.key)); err != nil {
-		return fmt.Errorf("influence: keeping the Kronecker factors: %w", err)
-	}
-	return nil
+	return k.stage, k.at, values
 }
 
 // values is the number of values that the stage keeps.

@@ -2,6 +2,8 @@ package influence
 
 import (
 	"context"
+	"fmt"
+	"hash"
 	"slices"
 
 	"gonum.org/v1/gonum/floats"
@@ -78,28 +80,50 @@ func (d *derivatives) diagonal(ctx context.Context, curvature string, sample []i
 	rng := seeded("diagonal probes", d.problem.Seed)
 	size := len(d.problem.Model.Theta)
 	sum, v, out := make([]float64, size), make([]float64, size), make([]float64, size)
-	probes := min(diagonalProbes, len(sample))
+	probes, done := min(diagonalProbes, len(sample)), 0
+	part := func(k int) (part []int) {
+		for i := k; i < len(sample); i += probes {
+			part = append(part, sample[i])
+		}
+		return part
+	}
+	kept := &piece{name: diagonalPiece, state: func() (int, int, [][]float64) { return 0, done, [][]float64{sum} }}
+	kept.key = d.problem.keeper.of(func(h hash.Hash) { fmt.Fprintln(h, "diagonal") })
+	if err := d.problem.keeper.resume(kept, func(_, at int, values []float64) error {
+		if at > probes || len(values) != size {
+			return fmt.Errorf("it holds %d values of %d probes", len(values), at)
+		}
+		copy(sum, values)
+		for ; done < at; done++ {
+			d.tick(len(part(done)))
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	for k := range probes {
 		for j := range v {
 			v[j] = float64(2*rng.IntN(2) - 1)
 		}
-		var part []int
-		for i := k; i < len(sample); i += probes {
-			part = append(part, sample[i])
+		if k < done {
+			continue
 		}
-		if err := d.curvatureProduct(ctx, curvature, part, v, out); err != nil {
+		if err := d.curvatureProduct(ctx, curvature, part(k), v, out); err != nil {
 			return nil, err
 		}
 		floats.Mul(out, v)
 		floats.AddScaled(sum, 1/float64(probes), out)
+		done++
 	}
+	kept.final = true
 	if err := finite(sum, "the diagonal of the curvature"); err != nil {
 		return nil, err
 	}
-	for j := range sum {
-		sum[j] = max(0, sum[j]) + lambda
+	diagonal := make([]float64, size) // what is kept stays as it is
+	for j, x := range sum {
+		diagonal[j] = max(0, x) + lambda
 	}
-	return sum, nil
+	return diagonal, nil
 }
 
 // jacobi returns the preconditioner that divides by the diagonal. An element of 0 leaves a value as it is.

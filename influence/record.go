@@ -72,6 +72,9 @@ func (d *derivatives) move(m *train.Model) error {
 	if err := m.Fits(d.problem.Net); err != nil {
 		return err
 	}
+	if d.problem.keeper != nil {
+		d.model = m.Digest()
+	}
 	if err := tensors.AssignFlatData(d.fixed[0].(*tensors.Tensor), m.Theta); err != nil || len(m.State) == 0 {
 		return err
 	}

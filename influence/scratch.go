@@ -12,7 +12,7 @@ import (
 // Scratch keeps what an estimator has in hand, so that one that was interrupted continues from there, to the same bits. It
 // need not check what it holds: whatever is kept is sealed, and says what it belongs to.
 type Scratch interface {
-	// Load returns what was saved last under a name of lower-case letters; ok is false where there is nothing.
+	// Load returns what was saved last under a name of lower-case letters and digits; ok is false where there is nothing.
 	Load(name string) (blob []byte, ok bool, err error)
 	// Save replaces what is saved under the name, wholly or not at all. The blob is the caller's again when it returns.
 	Save(name string, blob []byte) error
@@ -34,21 +34,24 @@ const (
 // errForeign says that a blob was kept by another computation.
 var errForeign = errors.New("it belongs to another computation")
 
-func (s kept) encode(key [sha256.Size]byte) []byte {
-	b := make([]byte, 0, keptHeader+8*len(s.values)+sha256.Size)
+// encodeKept encodes what is kept for the key, its values in parts.
+func encodeKept(key [sha256.Size]byte, stage, at uint64, values ...[]float64) []byte {
+	b := make([]byte, 0, keptHeader+8*total(values)+sha256.Size)
 	b = append(b, keptMagic...)
 	b = binary.LittleEndian.AppendUint32(b, keptVersion)
 	b = append(b, key[:]...)
-	b = binary.LittleEndian.AppendUint64(b, s.stage)
-	b = binary.LittleEndian.AppendUint64(b, s.at)
-	for _, x := range s.values {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
+	b = binary.LittleEndian.AppendUint64(b, stage)
+	b = binary.LittleEndian.AppendUint64(b, at)
+	for _, part := range values {
+		for _, x := range part {
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
+		}
 	}
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
 }
 
-// decodeKept reads what encode wrote for the key. A blob of another key is errForeign, any other mistake another error.
+// decodeKept reads what encodeKept wrote for the key. A blob of another key is errForeign, any other mistake another error.
 func decodeKept(b []byte, key [sha256.Size]byte) (kept, error) {
 	if len(b) < keptHeader+sha256.Size || string(b[:len(keptMagic)]) != keptMagic {
 		return kept{}, fmt.Errorf("its %d bytes are not what a computation keeps", len(b))

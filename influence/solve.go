@@ -24,75 +24,155 @@ const mostRestarts = 3
 // Numbers that are not finite are an error.
 func solve(apply func(v, out []float64) error, precondition func(r, z []float64), b []float64,
 	tolerance float64, maxIterations int) ([]float64, Solver, error) {
-	var (
-		s     = make([]float64, len(b))
-		r     = append([]float64(nil), b...)
-		z     = r // M^-1 r
-		ap    = make([]float64, len(b))
-		size  = floats.Norm(b, 2)
-		state Solver
-	)
-	if err := finite([]float64{floats.Dot(r, r)}, "the squared norm of the right-hand side"); err != nil {
-		return nil, state, err
+	c := new(conjugate)
+	err := c.run(apply, precondition, b, tolerance, maxIterations)
+	return c.s, c.Solver, err
+}
+
+// conjugate is the solution of a system by [solve] on its way. Whenever a product is computed it holds all that going on from there takes.
+type conjugate struct {
+	stage conjugateStage
+	// s is the solution, r the residual of the recursion and p the direction; rz is r . M^-1 r.
+	s, r, p  []float64
+	rz       float64
+	restarts int
+	Solver
+}
+
+type conjugateStage int
+
+const (
+	conjugateBegins     conjugateStage = iota
+	conjugateIterates                  // the product of p is computed
+	conjugateRefreshes                 // the product of s is computed, r and p follow from it
+	conjugateHasStopped                // s is the solution
+)
+
+// run goes on to the end.
+func (c *conjugate) run(apply func(v, out []float64) error, precondition func(r, z []float64), b []float64,
+	tolerance float64, maxIterations int) error {
+	if c.stage == conjugateHasStopped {
+		return nil
 	}
+	size := floats.Norm(b, 2)
+	if c.stage == conjugateBegins {
+		c.s, c.r = make([]float64, len(b)), append([]float64(nil), b...)
+		if err := finite([]float64{floats.Dot(b, b)}, "the squared norm of the right-hand side"); err != nil {
+			return err
+		}
+	}
+	z, ap := c.r, make([]float64, len(b)) // z is M^-1 r
 	if precondition == nil {
 		precondition = func(_, _ []float64) {}
 	} else {
 		z = make([]float64, len(b))
 	}
-	precondition(r, z)
-	p, rz := append([]float64(nil), z...), floats.Dot(r, z)
-	if size == 0 {
-		state.Converged = true
-		return s, state, nil
-	}
-	// refresh computes the true residual, and from it the direction of a new start.
-	refresh := func() error {
-		if err := apply(s, r); err != nil {
-			return err
+	if c.stage == conjugateBegins {
+		precondition(c.r, z)
+		c.p, c.rz = append([]float64(nil), z...), floats.Dot(c.r, z)
+		c.stage = conjugateIterates
+		if size == 0 {
+			c.stage, c.Converged = conjugateHasStopped, true
+			return nil
 		}
-		floats.SubTo(r, b, r)
-		precondition(r, z)
-		copy(p, z)
-		rz = floats.Dot(r, z)
-		state.Residual = floats.Norm(r, 2) / size
-		state.Converged = state.Residual <= tolerance
-		return finite([]float64{state.Residual}, "the residual")
 	}
-	for restarts := 0; ; restarts++ {
-		for state.Iterations < maxIterations && floats.Norm(r, 2) > tolerance*size {
-			state.Iterations++
-			if err := apply(p, ap); err != nil {
-				return nil, state, err
+	for ; ; c.restarts++ {
+		for c.stage == conjugateIterates && c.Iterations < maxIterations && floats.Norm(c.r, 2) > tolerance*size {
+			if err := apply(c.p, ap); err != nil {
+				return err
 			}
-			pap := floats.Dot(p, ap)
+			c.Iterations++
+			pap := floats.Dot(c.p, ap)
 			if err := finite([]float64{pap}, "a curvature product"); err != nil {
-				return nil, state, err
+				return err
 			}
 			if pap <= 0 {
-				state.NegativeCurvature++
+				c.NegativeCurvature++
 				break
 			}
-			alpha := rz / pap
-			floats.AddScaled(s, alpha, p)
-			floats.AddScaled(r, -alpha, ap)
-			precondition(r, z)
-			next := floats.Dot(r, z)
-			floats.Scale(next/rz, p)
-			floats.Add(p, z)
-			rz = next
+			alpha := c.rz / pap
+			floats.AddScaled(c.s, alpha, c.p)
+			floats.AddScaled(c.r, -alpha, ap)
+			precondition(c.r, z)
+			next := floats.Dot(c.r, z)
+			floats.Scale(next/c.rz, c.p)
+			floats.Add(c.p, z)
+			c.rz = next
 		}
-		if err := refresh(); err != nil {
-			return nil, state, err
+		// The true residual, and from it the direction of a new start.
+		c.stage = conjugateRefreshes
+		if err := apply(c.s, c.r); err != nil {
+			return err
 		}
-		if state.Converged || state.NegativeCurvature > 0 || state.Iterations >= maxIterations || restarts == mostRestarts {
+		floats.SubTo(c.r, b, c.r)
+		precondition(c.r, z)
+		copy(c.p, z)
+		c.rz = floats.Dot(c.r, z)
+		c.Residual = floats.Norm(c.r, 2) / size
+		c.judge(tolerance, maxIterations)
+		if err := finite([]float64{c.Residual}, "the residual"); err != nil {
+			return err
+		}
+		if c.Converged || c.NegativeCurvature > 0 || c.Iterations >= maxIterations || c.restarts == mostRestarts {
 			break
 		}
+		c.stage, c.Message = conjugateIterates, ""
 	}
-	if !state.Converged {
-		state.Message = state.reason(tolerance, maxIterations)
+	c.stage = conjugateHasStopped
+	return nil
+}
+
+// judge says whether the residual is small enough, and in words why it is not.
+func (c *conjugate) judge(tolerance float64, maxIterations int) {
+	if c.Converged = c.Residual <= tolerance; !c.Converged {
+		c.Message = c.reason(tolerance, maxIterations)
 	}
-	return s, state, nil
+}
+
+// conjugateHeader is the number of values that keep a system beside its vectors.
+const conjugateHeader = 6
+
+// values are those that keep the system.
+func (c *conjugate) values() [][]float64 {
+	header := []float64{float64(c.stage), float64(c.Iterations), float64(c.restarts), float64(c.NegativeCurvature), c.Residual, c.rz}
+	switch c.stage {
+	case conjugateBegins:
+		return [][]float64{header}
+	case conjugateIterates:
+		return [][]float64{header, c.s, c.r, c.p}
+	}
+	return [][]float64{header, c.s}
+}
+
+// take puts the system of the given size where the first of the values say, and returns the others.
+func (c *conjugate) take(values []float64, size int, tolerance float64, maxIterations int) ([]float64, error) {
+	if len(values) < conjugateHeader {
+		return nil, fmt.Errorf("it has %d values more", len(values))
+	}
+	header, rest := values[:conjugateHeader], values[conjugateHeader:]
+	c.stage, c.Iterations, c.restarts, c.NegativeCurvature = conjugateStage(header[0]), int(header[1]), int(header[2]), int(header[3])
+	c.Residual, c.rz = header[4], header[5]
+	var vectors []*[]float64
+	switch c.stage {
+	case conjugateBegins:
+	case conjugateIterates:
+		vectors = []*[]float64{&c.s, &c.r, &c.p}
+	case conjugateRefreshes, conjugateHasStopped:
+		vectors = []*[]float64{&c.s}
+		c.r, c.p = make([]float64, size), make([]float64, size)
+	default:
+		return nil, fmt.Errorf("it speaks of stage %d", c.stage)
+	}
+	if len(rest) < len(vectors)*size {
+		return nil, fmt.Errorf("it has %d values more", len(rest))
+	}
+	for _, v := range vectors {
+		*v, rest = rest[:size:size], rest[size:]
+	}
+	if c.stage == conjugateHasStopped {
+		c.judge(tolerance, maxIterations)
+	}
+	return rest, nil
 }
 
 func (s *Solver) reason(tolerance float64, maxIterations int) string {
@@ -113,23 +193,36 @@ func (s *Solver) reason(tolerance float64, maxIterations int) string {
 // concurrent use.
 func solveAll(apply func(v, out [][]float64) error, precondition func(r, z []float64), b [][]float64,
 	tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
+	return goOn(newSystems(len(b)), apply, precondition, b, tolerance, maxIterations)
+}
+
+// newSystems returns n systems that begin.
+func newSystems(n int) []*conjugate {
+	systems := make([]*conjugate, n)
+	for k := range systems {
+		systems[k] = new(conjugate)
+	}
+	return systems
+}
+
+// goOn is solveAll from where the systems stand. While apply is at work none of them changes.
+func goOn(systems []*conjugate, apply func(v, out [][]float64) error, precondition func(r, z []float64), b [][]float64,
+	tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
 	type product struct {
 		system int
 		v, out []float64
 		done   chan error
 	}
 	var (
-		wanted    = make(chan product)
-		ended     = make(chan struct{})
-		solutions = make([][]float64, len(b))
-		solvers   = make([]Solver, len(b))
-		errs      = make([]error, len(b))
-		wait      sync.WaitGroup
+		wanted = make(chan product)
+		ended  = make(chan struct{})
+		errs   = make([]error, len(b))
+		wait   sync.WaitGroup
 	)
 	for k := range b {
 		wait.Go(func() {
 			done := make(chan error)
-			solutions[k], solvers[k], errs[k] = solve(func(v, out []float64) error {
+			errs[k] = systems[k].run(func(v, out []float64) error {
 				wanted <- product{k, v, out, done}
 				return <-done
 			}, precondition, b[k], tolerance, maxIterations)
@@ -159,10 +252,12 @@ func solveAll(apply func(v, out [][]float64) error, precondition func(r, z []flo
 		waiting = waiting[:0]
 	}
 	wait.Wait()
-	for k, err := range errs {
-		if err != nil {
-			return nil, nil, fmt.Errorf("iteration %d: %w", solvers[k].Iterations, err)
+	solutions, solvers := make([][]float64, len(b)), make([]Solver, len(b))
+	for k, c := range systems {
+		if errs[k] != nil {
+			return nil, nil, fmt.Errorf("after %d iterations: %w", c.Iterations, errs[k])
 		}
+		solutions[k], solvers[k] = c.s, c.Solver
 	}
 	return solutions, solvers, nil
 }

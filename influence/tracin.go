@@ -3,6 +3,7 @@ package influence
 import (
 	"context"
 	"fmt"
+	"hash"
 
 	"gonum.org/v1/gonum/floats"
 
@@ -46,8 +47,21 @@ func (e *tracIn) Score(ctx context.Context, p *Problem, progress func(done, tota
 		return nil, err
 	}
 	defer d.close()
-	var effects [][]float64
-	for _, c := range r.Checkpoints {
+	effects, done := vectors(p.directionCount(), n), 0
+	kept := &piece{name: effectsPiece, state: func() (int, int, [][]float64) { return 0, done, effects }}
+	kept.key = p.keeper.of(func(h hash.Hash) { fmt.Fprintln(h, "effects") })
+	if err := p.keeper.resume(kept, func(_, at int, values []float64) error {
+		if at > len(r.Checkpoints) || len(values) != total(effects) {
+			return fmt.Errorf("it holds %d values of %d checkpoints", len(values), at)
+		}
+		unflatten(effects, values)
+		done = at
+		count.add(at * (len(p.Score) + n))
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	for _, c := range r.Checkpoints[done:] {
 		if err := d.move(&c.Model); err != nil {
 			return nil, err
 		}
@@ -59,15 +73,10 @@ func (e *tracIn) Score(ctx context.Context, p *Problem, progress func(done, tota
 		if err != nil {
 			return nil, err
 		}
-		if effects == nil {
-			effects = make([][]float64, len(along))
-			for k := range effects {
-				effects[k] = make([]float64, n)
-			}
-		}
 		for k := range along {
 			floats.AddScaled(effects[k], c.Rates/(float64(n)*(1-p.Recipe.Momentum)), along[k])
 		}
+		done++
 	}
 	s, err := p.foldScores(effects)
 	if err != nil {
