@@ -316,7 +316,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		scores, err = estimator.Score(ctx, &influence.Problem{
 			Backend: r.backend, Net: r.scored.network, Loss: r.data.Loss(), Model: m, Recipe: r.scored.recipe,
 			Source: r.data.Source(), Train: split.Train, Score: split.Score, Seed: r.config.Seed, TrainSeed: r.seed(k),
-			Folds: r.config.ScoreFolds, Record: record, Scratch: r.store.Scratch(key), ScratchDir: r.store.TempDir(),
+			Folds: r.config.ScoreFolds, Record: record, Scratch: r.store.Scratch(key), KeepEvery: r.store.KeepEvery(), ScratchDir: r.store.TempDir(),
 		}, func(done, total int) {
 			e := piece
 			e.Type, e.Fraction = "progress", float64(done)/float64(total)

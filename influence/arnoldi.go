@@ -48,7 +48,8 @@ func (e *arnoldi) Score(ctx context.Context, p *Problem, progress func(done, tot
 		return nil, err
 	}
 	apply := func(v, out [][]float64) error { return d.curvatureProducts(ctx, o.Curvature, sample, v, out) }
-	k, err := lanczos(alone(apply), krylovStart(len(p.Model.Theta), p.Seed), steps, nil)
+	k, err := lanczos(alone(apply), krylovStart(len(p.Model.Theta), p.Seed), steps, nil, p.keeper,
+		func(products int) { count.add(products * len(sample)) })
 	if err != nil {
 		return nil, fmt.Errorf("arnoldi: %w", err)
 	}
@@ -56,12 +57,10 @@ func (e *arnoldi) Score(ctx context.Context, p *Problem, progress func(done, tot
 	lambda := p.Recipe.WeightDecay + max(0, o.Damping)
 	space := k.subspace(o.Rank, lambda)
 	solutions, parts := space.solve(targets)
-	products := vectors(len(targets), len(p.Model.Theta))
-	if err := apply(solutions, products); err != nil {
+	damped := d.damped(ctx, o.Curvature, lambda)
+	residuals, err := d.residual(targets, func(v, out [][]float64) error { return damped(sample, v, out) }, solutions, parts)
+	if err != nil {
 		return nil, err
-	}
-	for f := range products {
-		floats.AddScaled(products[f], lambda, solutions[f])
 	}
 	count.advance(len(p.Train))
 	scores, err := d.removalEffects(ctx, solutions)
@@ -69,10 +68,10 @@ func (e *arnoldi) Score(ctx context.Context, p *Problem, progress func(done, tot
 		return nil, err
 	}
 	scores.Solver = Solver{
-		Iterations: len(k.alpha), Residual: relativeResidual(targets, products), Damping: lambda, Samples: len(sample),
+		Iterations: len(k.alpha), Residual: residuals[0], Damping: lambda, Samples: len(sample),
 		NegativeCurvature: space.negative,
 	}
-	space.judge(&scores.Solver, relativeResidual(parts, products), targets, parts)
+	space.judge(&scores.Solver, residuals[1], targets, parts)
 	return scores, nil
 }
 

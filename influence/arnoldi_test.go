@@ -40,7 +40,7 @@ func symmetric(a *mat.Dense) *mat.SymDense {
 func TestSubspaceAgainstTheEigenvectors(t *testing.T) {
 	values := []float64{0, 0, 0.3, 0.5, -0.4, 1, 2, 3, 5, 8, 13, 21}
 	a, b := spectrum(values), [][]float64{randomVector(len(values), 5), randomVector(len(values), 6)}
-	k, err := lanczos(product(a), randomVector(len(values), 7), len(values), nil)
+	k, err := lanczos(product(a), randomVector(len(values), 7), len(values), nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestSubspaceAgainstTheEigenvectors(t *testing.T) {
 	if s.negative != 1 || solver.Converged || !strings.Contains(solver.Message, "not positive definite") {
 		t.Errorf("an eigenvalue of -0.4 with a damping of 0.2: %d negative, %+v", s.negative, solver)
 	}
-	short, err := lanczos(product(a), randomVector(len(values), 7), 3, nil)
+	short, err := lanczos(product(a), randomVector(len(values), 7), 3, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

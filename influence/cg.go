@@ -50,7 +50,7 @@ func (e *conjugateGradient) Score(ctx context.Context, p *Problem, progress func
 	if err != nil {
 		return nil, err
 	}
-	solutions, solvers, err := goOn(systems, func(v, out [][]float64) error { return apply(sample, v, out) },
+	solutions, solvers, err := solveAll(systems, func(v, out [][]float64) error { return apply(sample, v, out) },
 		precondition, targets, o.Tolerance, o.MaxIterations)
 	if err != nil {
 		return nil, fmt.Errorf("conjugate gradients: %w", err)

@@ -3,7 +3,9 @@ package influence
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"math"
 	"slices"
 
@@ -30,12 +32,23 @@ type krylov struct {
 // where enough says so. Every vector is orthogonalised against all before it, twice: the basis stays orthogonal up to
 // rounding, and no eigenvalue comes out more than once (Golub and Van Loan, Matrix Computations, section 10.3). Products
 // that are not finite are an error.
-func lanczos(apply func(v, out []float64) error, start []float64, m int, enough func(k *krylov) bool) (*krylov, error) {
-	k := new(krylov)
-	next := slices.Clone(start)
-	floats.Scale(1/floats.Norm(start, 2), next)
+//
+// The keeper, which may be nil, keeps every vector once, and those that it has are not computed again; resumed, unless it is nil, is told how many
+// these are.
+func lanczos(apply func(v, out []float64) error, start []float64, m int, enough func(k *krylov) bool, keeper *keeper, resumed func(products int)) (*krylov, error) {
+	k, next, err := resumeKrylov(keeper, start)
+	if err != nil {
+		return nil, err
+	}
+	if resumed != nil {
+		resumed(len(k.basis))
+	}
 	size := 0.0 // of T, from below
-	for range min(m, len(start)) {
+	for j := range k.alpha {
+		size = max(size, math.Abs(k.alpha[j]), k.beta[j])
+	}
+	m = min(m, len(start))
+	for next != nil {
 		v := next
 		next = make([]float64, len(v))
 		if err := apply(v, next); err != nil {
@@ -54,12 +67,52 @@ func lanczos(apply func(v, out []float64) error, start []float64, m int, enough 
 		beta := floats.Norm(next, 2)
 		k.alpha, k.beta = append(k.alpha, alpha), append(k.beta, beta)
 		size = max(size, math.Abs(alpha), beta)
-		if beta <= 0.1*resolution*size || enough != nil && enough(k) {
-			break
+		if len(k.basis) == m || beta <= 0.1*resolution*size || enough != nil && enough(k) {
+			next = nil
+		} else {
+			floats.Scale(1/beta, next)
 		}
-		floats.Scale(1/beta, next)
+		k.keep(keeper, next)
 	}
 	return k, nil
+}
+
+// keep hands the keeper the last step of the recursion, and the vector that the next one is for; nil for the end.
+func (k *krylov) keep(keeper *keeper, next []float64) {
+	j := len(k.basis)
+	last := []float64{k.alpha[j-1], k.beta[j-1]}
+	keeper.hold(&piece{name: krylovName(j), key: krylovKey(keeper, j), final: true, state: func() (int, int, [][]float64) {
+		return 0, j, [][]float64{last, next}
+	}})
+}
+
+// resumeKrylov returns the space that the keeper has, and the vector that the next product is for: at the beginning the start, at the end nil.
+func resumeKrylov(keeper *keeper, start []float64) (k *krylov, next []float64, err error) {
+	k, next = new(krylov), slices.Clone(start)
+	floats.Scale(1/floats.Norm(start, 2), next)
+	for next != nil {
+		j := len(k.basis) + 1
+		err := keeper.find(&piece{name: krylovName(j), key: krylovKey(keeper, j)}, func(_, _ int, values []float64) error {
+			if len(values) != 2 && len(values) != 2+len(start) {
+				return fmt.Errorf("it holds %d values", len(values))
+			}
+			k.basis, k.alpha, k.beta = append(k.basis, next), append(k.alpha, values[0]), append(k.beta, values[1])
+			if next = values[2:]; len(next) == 0 {
+				next = nil
+			}
+			return nil
+		})
+		if err != nil || len(k.basis) < j {
+			return k, next, err
+		}
+	}
+	return k, nil, nil
+}
+
+func krylovName(j int) string { return fmt.Sprint(krylovPiece, j) }
+
+func krylovKey(keeper *keeper, j int) [sha256.Size]byte {
+	return keeper.of(func(h hash.Hash) { fmt.Fprintf(h, "krylov %d\n", j) })
 }
 
 // ritz is an approximate eigenpair of A: value, and the vector V y. |A V y - value V y| = bound = |beta_m y_m|, so an
@@ -108,12 +161,13 @@ const (
 )
 
 // largestEigenvalue measures the outermost eigenvalues of A, given as for lanczos, from the start.
-func largestEigenvalue(apply func(v, out []float64) error, start []float64, tolerance float64, products int) (extremes, error) {
+func largestEigenvalue(apply func(v, out []float64) error, start []float64, tolerance float64, products int, keeper *keeper,
+	resumed func(products int)) (extremes, error) {
 	k, err := lanczos(apply, start, products, func(k *krylov) bool {
 		pairs := k.pairs()
 		last := pairs[len(pairs)-1]
 		return last.bound <= tolerance*math.Abs(last.value)
-	})
+	}, keeper, resumed)
 	if err != nil {
 		return extremes{}, fmt.Errorf("the largest eigenvalue: %w", err)
 	}
@@ -159,6 +213,23 @@ func relativeResidual(b, as [][]float64) float64 {
 		}
 	}
 	return most
+}
+
+// residual is [relativeResidual] of solutions of A s = b for the right-hand sides, and for others, computed once; apply writes A s into out.
+func (d *derivatives) residual(b [][]float64, apply func(s, out [][]float64) error, solutions [][]float64, others ...[][]float64) ([]float64, error) {
+	key := d.problem.keeper.of(func(h hash.Hash) { fmt.Fprintln(h, "residual") })
+	residuals, _, err := d.problem.keeper.result(residualPiece, key, 1+len(others), func() ([]float64, error) {
+		products := vectors(len(b), len(b[0]))
+		if err := apply(solutions, products); err != nil {
+			return nil, err
+		}
+		residuals := []float64{relativeResidual(b, products)}
+		for _, other := range others {
+			residuals = append(residuals, relativeResidual(other, products))
+		}
+		return residuals, nil
+	})
+	return residuals, err
 }
 
 // byMagnitude sorts Ritz pairs by descending |value|.

@@ -26,7 +26,7 @@ func TestLanczosSpaceIsOrthonormalAndFindsTheSpectrum(t *testing.T) {
 		values[i] = math.Pow(1.5, float64(i-20)) // 3e-4 to 38: a basis without reorthogonalisation falls apart
 	}
 	values[3] = -7
-	k, err := lanczos(product(spectrum(values)), randomVector(30, 4), 100, nil)
+	k, err := lanczos(product(spectrum(values)), randomVector(30, 4), 100, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestLanczosSpaceIsOrthonormalAndFindsTheSpectrum(t *testing.T) {
 func TestRitzBound(t *testing.T) {
 	values := []float64{-2, 0, 0.1, 0.2, 1, 2, 3, 5, 8, 13, 21, 34}
 	a := spectrum(values)
-	k, err := lanczos(product(a), randomVector(len(values), 4), 5, nil)
+	k, err := lanczos(product(a), randomVector(len(values), 4), 5, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestLargestEigenvalue(t *testing.T) {
 		{"indefinite", []float64{-9, 1, 2, 3, 4, 5, 6, 7, 30}, 9, -9},
 	} {
 		a := spectrum(test.values)
-		got, err := largestEigenvalue(product(a), randomVector(len(test.values), 3), 1e-2, 30)
+		got, err := largestEigenvalue(product(a), randomVector(len(test.values), 3), 1e-2, 30, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,11 +120,11 @@ func TestLargestEigenvalue(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := largestEigenvalue(func(_, _ []float64) error { return broken }, []float64{1, 2}, 1e-2, 5); !errors.Is(err, broken) {
+	if _, err := largestEigenvalue(func(_, _ []float64) error { return broken }, []float64{1, 2}, 1e-2, 5, nil, nil); !errors.Is(err, broken) {
 		t.Errorf("error %v, want the product's", err)
 	}
 	nan := func(_, out []float64) error { out[0] = math.NaN(); return nil }
-	if _, err := largestEigenvalue(nan, []float64{1, 2}, 1e-2, 5); err == nil {
+	if _, err := largestEigenvalue(nan, []float64{1, 2}, 1e-2, 5, nil, nil); err == nil {
 		t.Error("a product of NaN: no error")
 	}
 }
@@ -143,7 +143,7 @@ func TestLargestEigenvalueOfANetwork(t *testing.T) {
 		want := values[len(values)-1] + lambda
 		apply := open(t, p).damped(t.Context(), test.curvature, lambda)
 		got, err := largestEigenvalue(alone(func(v, out [][]float64) error { return apply(p.Train, v, out) }),
-			krylovStart(len(theta), 1), eigenvalueTolerance, mostEigenvalueProducts)
+			krylovStart(len(theta), 1), eigenvalueTolerance, mostEigenvalueProducts, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,26 +21,20 @@ func gradientNorms(ctx context.Context, p *Problem, m *train.Model, tick func(sa
 		return nil, err
 	}
 	defer d.close()
-	norms, done := make([]float64, len(p.Train)), 0
-	kept := &piece{name: normsPiece, final: true, state: func() (int, int, [][]float64) { return 0, len(norms), [][]float64{norms} }}
-	kept.key = p.keeper.of(func(h hash.Hash) { fmt.Fprintf(h, "norms\n%x\n", d.model) })
-	if err := p.keeper.find(kept, func(_, _ int, values []float64) error {
-		if len(values) != len(norms) {
-			return fmt.Errorf("it holds %d values", len(values))
-		}
-		done = copy(norms, values)
-		d.tick(done)
-		return nil
-	}); err != nil || done > 0 {
+	key := p.keeper.of(func(h hash.Hash) { fmt.Fprintf(h, "norms\n%x\n", d.model) })
+	norms, found, err := p.keeper.result(normsPiece, key, len(p.Train), func() ([]float64, error) {
+		norms := make([]float64, len(p.Train))
+		err := d.pass(ctx, "gradient norm", d.gradientNormGraph, nil, p.Train, [][]float64{norms}, func(at, _ int, norm []float32) {
+			norms[at] = float64(norm[0])
+		})
 		return norms, err
-	}
-	err = d.pass(ctx, "gradient norm", d.gradientNormGraph, nil, p.Train, [][]float64{norms}, func(at, _ int, norm []float32) {
-		norms[at] = float64(norm[0])
 	})
 	if err != nil {
 		return nil, err
 	}
-	p.keeper.hold(kept)
+	if found {
+		tick(len(norms))
+	}
 	return norms, finite(norms, "the gradient norms")
 }
 

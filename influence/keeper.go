@@ -145,6 +145,25 @@ func (k *keeper) find(p *piece, take func(stage, at int, values []float64) error
 	return nil
 }
 
+// result returns n values that are computed once, and found says that they were kept. They must stay as they are.
+func (k *keeper) result(name string, key [sha256.Size]byte, n int, compute func() ([]float64, error)) (values []float64, found bool, err error) {
+	p := &piece{name: name, key: key, final: true, state: func() (int, int, [][]float64) { return 0, n, [][]float64{values} }}
+	err = k.find(p, func(_, _ int, kept []float64) error {
+		if found = len(kept) == n; !found {
+			return fmt.Errorf("it holds %d values", len(kept))
+		}
+		values = kept
+		return nil
+	})
+	if err != nil || found {
+		return values, found, err
+	}
+	if values, err = compute(); err == nil {
+		k.hold(p)
+	}
+	return values, false, err
+}
+
 // hold keeps the piece from now on, in the place of another of its name.
 func (k *keeper) hold(p *piece) {
 	if k == nil {
@@ -196,14 +215,16 @@ func (k *keeper) interrupt() error {
 
 // Names of pieces.
 const (
-	passPiece      = "pass"      // the pass over samples that goes on
-	targetsPiece   = "targets"   // the gradients of the target
-	diagonalPiece  = "diagonal"  // that of the curvature
-	systemsPiece   = "systems"   // of conjugate gradients
-	krylovPiece    = "krylov"    // a vector of a Krylov space, with its number
-	recursionPiece = "recursion" // of lissa
-	effectsPiece   = "effects"   // the removal effects so far
-	normsPiece     = "norms"     // of the gradients
+	passPiece       = "pass"       // the pass over samples that goes on
+	targetsPiece    = "targets"    // the gradients of the target
+	diagonalPiece   = "diagonal"   // that of the curvature
+	systemsPiece    = "systems"    // of conjugate gradients
+	krylovPiece     = "krylov"     // a vector of a Krylov space, with its number
+	recursionPiece  = "recursion"  // of lissa
+	effectsPiece    = "effects"    // the removal effects so far
+	normsPiece      = "norms"      // of the gradients
+	residualPiece   = "residual"   // of what was solved
+	smoothnessPiece = "smoothness" // the changes that the check of smoothness found
 )
 
 // pass is a pass over samples that fills values, by adding to them or in places that it has not filled before, and is kept between two batches.

@@ -6,8 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-
-	"gonum.org/v1/gonum/floats"
 )
 
 // lissa is the estimator "lissa", the stochastic recursion of Agarwal, Bullins and Hazan (JMLR 2017) as Koh and Liang
@@ -71,41 +69,39 @@ func (e *lissa) Score(ctx context.Context, p *Problem, progress func(done, total
 	lambda := p.Recipe.WeightDecay + max(0, o.Damping)
 	apply := d.damped(ctx, o.Curvature, lambda)
 	whole := func(v, out [][]float64) error { return apply(sample, v, out) }
-	spectrum, err := largestEigenvalue(alone(whole), krylovStart(len(p.Model.Theta), p.Seed), eigenvalueTolerance, mostEigenvalueProducts)
+	spectrum, err := largestEigenvalue(alone(whole), krylovStart(len(p.Model.Theta), p.Seed), eigenvalueTolerance, mostEigenvalueProducts,
+		p.keeper, func(products int) { count.add(products * len(sample)) })
 	if err != nil {
 		return nil, err
 	}
 	count.advance(recursion + len(sample) + len(p.Train))
 
 	plan := e.plan(spectrum, lambda, len(sample))
-	tick, steps := d.tick, 0
+	tick := d.tick
 	d.tick = nil
-	batches := newBatches(sample, lissaBatch, p.Seed)
-	var runs [][][]float64
-	taken := 0
-	for range plan.repeats {
-		s, n, err := neumann(func(v, out [][]float64) error {
-			err := apply(batches.next(), v, out)
-			all := plan.depth * plan.repeats
-			count.add(recursion*(steps+1)/all - recursion*steps/all)
-			steps++
-			return err
-		}, targets, plan.scale, plan.depth, plan.tail)
-		if err != nil {
-			return nil, fmt.Errorf("lissa: %w", err)
-		}
-		taken += n
-		if n < plan.depth {
-			runs = [][][]float64{s} // the others have nothing to add to an iterate on its way out
-			break
-		}
-		runs = append(runs, s)
+	r := &repeats{plan: plan, batches: newBatches(sample, lissaBatch, p.Seed)}
+	all, steps := plan.depth*plan.repeats, 0
+	advance := func(n int) {
+		count.add(recursion*(steps+n)/all - recursion*steps/all)
+		steps += n
 	}
+	if err := r.resume(p.keeper, len(targets), p.Net.Size()); err != nil {
+		return nil, err
+	}
+	advance(r.taken)
+	if err := r.run(func(positions []int, v, out [][]float64) error {
+		err := apply(positions, v, out)
+		advance(1)
+		return err
+	}, targets); err != nil {
+		return nil, fmt.Errorf("lissa: %w", err)
+	}
+	runs, taken := r.runs, r.taken
 	d.tick = tick
 	count.advance(len(sample) + len(p.Train))
 	mean, spread := meanAndSpread(runs)
-	products := vectors(len(mean), len(p.Model.Theta))
-	if err := whole(mean, products); err != nil {
+	residual, err := d.residual(targets, whole, mean)
+	if err != nil {
 		return nil, err
 	}
 	count.advance(len(p.Train))
@@ -115,7 +111,7 @@ func (e *lissa) Score(ctx context.Context, p *Problem, progress func(done, total
 	}
 	scores.Calibrated = true
 	scores.Solver = Solver{
-		Iterations: taken, Residual: relativeResidual(targets, products), Damping: lambda, Samples: len(sample),
+		Iterations: taken, Residual: residual[0], Damping: lambda, Samples: len(sample),
 		LargestEigenvalue: spectrum.Largest, Spread: spread,
 	}
 	plan.judge(&scores.Solver, spectrum, taken%plan.depth+1, taken < plan.depth*plan.repeats)
@@ -181,42 +177,6 @@ func (p plan) judge(s *Solver, spectrum extremes, step int, diverged bool) {
 	s.Message = told
 }
 
-// neumann takes depth steps of the recursion s_j = b + s_(j-1) - A_j s_(j-1) / scale from s_0 = b, for all right-hand sides
-// b at once, and returns the mean of the last tail s over scale. apply writes A_j v into out.
-//
-// If no step lengthens a vector, |s_j| is at most (j+1) |b|. At twice that, or at a number that is not finite, the recursion
-// has diverged: it ends with the iterates before, and taken, the number of steps that led there, is below depth.
-func neumann(apply func(v, out [][]float64) error, b [][]float64, scale float64, depth, tail int) (result [][]float64, taken int, err error) {
-	s, next, mean := vectors(len(b), len(b[0])), vectors(len(b), len(b[0])), vectors(len(b), len(b[0]))
-	for k := range b {
-		copy(s[k], b[k])
-	}
-	for taken < depth {
-		if err := apply(s, next); err != nil {
-			return nil, taken, fmt.Errorf("step %d: %w", taken+1, err)
-		}
-		for k := range next {
-			floats.Scale(-1/scale, next[k])
-			floats.Add(next[k], s[k])
-			floats.Add(next[k], b[k])
-			if bound := 2 * float64(taken+2) * floats.Norm(b[k], 2); !(floats.Norm(next[k], 2) <= bound) {
-				for k := range s {
-					floats.Scale(1/scale, s[k])
-				}
-				return s, taken, nil
-			}
-		}
-		s, next = next, s
-		taken++
-		if taken > depth-tail {
-			for k := range s {
-				floats.AddScaled(mean[k], 1/(scale*float64(tail)), s[k])
-			}
-		}
-	}
-	return mean, taken, nil
-}
-
 // batches draws batches from a sample without putting back, and begins again with the whole sample, in a new order, where
 // fewer than a batch are left. Every sample is then drawn about as often as any other.
 type batches struct {
@@ -242,23 +202,4 @@ func (b *batches) next() []int {
 	batch := b.order[:b.size]
 	b.order = b.order[b.size:]
 	return batch
-}
-
-// meanAndSpread returns the mean over runs of the solutions, runs[r][k] for right-hand side k, and how far runs lie apart:
-// their standard deviation over the norm of the mean, the largest over all k; 0 for one run.
-func meanAndSpread(runs [][][]float64) (mean [][]float64, spread float64) {
-	mean = vectors(len(runs[0]), len(runs[0][0]))
-	for k := range mean {
-		for _, run := range runs {
-			floats.AddScaled(mean[k], 1/float64(len(runs)), run[k])
-		}
-		sum := 0.0
-		for _, run := range runs {
-			sum += math.Pow(floats.Distance(run[k], mean[k], 2), 2)
-		}
-		if size := floats.Norm(mean[k], 2); size > 0 && len(runs) > 1 {
-			spread = max(spread, math.Sqrt(sum/float64(len(runs)-1))/size)
-		}
-	}
-	return mean, spread
 }

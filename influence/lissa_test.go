@@ -254,3 +254,10 @@ func TestMeanAndSpread(t *testing.T) {
 		t.Errorf("spread %v, want %v", spread, want)
 	}
 }
+
+// neumann is the recursion from its beginning.
+func neumann(apply func(v, out [][]float64) error, b [][]float64, scale float64, depth, tail int) (result [][]float64, taken int, err error) {
+	r := newIterates(b)
+	result, err = r.run(apply, b, scale, depth, tail)
+	return result, r.taken, err
+}

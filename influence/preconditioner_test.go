@@ -51,7 +51,7 @@ func TestPreconditionedSolve(t *testing.T) {
 	if e := apart(s, plain); e > 1e-5 {
 		t.Errorf("the solutions differ by %.2g, relative", e)
 	}
-	all, states, err := solveAll(func(v, out [][]float64) error {
+	all, states, err := solveAll(newSystems(2), func(v, out [][]float64) error {
 		for k := range v {
 			if err := product(a)(v[k], out[k]); err != nil {
 				return err

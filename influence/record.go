@@ -51,11 +51,30 @@ func (p *Problem) record(ctx context.Context, want train.Recording, tick func(sa
 	engine := train.NewEngine(p.Backend, p.Net, p.Loss)
 	defer engine.Close()
 	size := min(p.Recipe.BatchSize, len(p.Train))
-	end, r, err := engine.TrainRecorded(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, want, func(train.Progress) { tick(size) })
+	stepped := steppedBy(size, tick)
+	t, err := engine.TrainKept(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, want, p.keep(), stepped)
 	if err != nil {
 		return nil, "", fmt.Errorf("influence: repeating the training: %w", err)
 	}
-	return r, fmt.Sprintf("the training was repeated to record it, %d steps", steps), p.endsAt(end)
+	stepped(train.Progress{Step: steps}) // one that was kept at its end makes none
+	return t.Record, fmt.Sprintf("the training was repeated to record it, %d steps", steps), p.endsAt(t.Model)
+}
+
+// keep says where a training that is a part of scoring is kept.
+func (p *Problem) keep() train.Keep {
+	if p.keeper == nil {
+		return train.Keep{}
+	}
+	return train.Keep{Scratch: p.Scratch, Every: p.KeepEvery, End: true}
+}
+
+// steppedBy returns a progress function that tells tick of the samples of all steps since the last call, size a step.
+func steppedBy(size int, tick func(samples int)) func(train.Progress) {
+	done := 0
+	return func(p train.Progress) {
+		tick((p.Step - done) * size)
+		done = p.Step
+	}
 }
 
 // endsAt returns an error if a repeated training ended elsewhere than at the problem's model.

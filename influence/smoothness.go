@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash"
 	"slices"
 
 	"github.com/datadropout/datadropout/train"
@@ -42,7 +43,19 @@ func checkSmoothness(ctx context.Context, engine *train.Engine, p *Problem, delt
 		order[k] = k
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(delta[a], delta[b]) })
-	for _, f := range perturbedFractions {
+	var changes []float64 // true ones, of the trainings that are done
+	kept := &piece{name: smoothnessPiece, state: func() (int, int, [][]float64) { return 0, len(changes), [][]float64{changes} }}
+	kept.key = p.keeper.of(func(h hash.Hash) { fmt.Fprintln(h, "smoothness") })
+	if err := p.keeper.resume(kept, func(_, _ int, values []float64) error {
+		if len(values) > len(perturbedFractions) {
+			return fmt.Errorf("it holds %d values", len(values))
+		}
+		changes = values
+		return nil
+	}); err != nil {
+		return err
+	}
+	for at, f := range perturbedFractions {
 		n := max(1, int(f*float64(len(delta))+0.5))
 		weights := make([]float32, len(delta))
 		for k := range weights {
@@ -53,23 +66,29 @@ func checkSmoothness(ctx context.Context, engine *train.Engine, p *Problem, delt
 			weights[k] = 0
 			c.Predicted += delta[k]
 		}
-		m, err := engine.TrainWeighted(ctx, p.Source, p.Train, weights, p.Recipe, p.TrainSeed, func(train.Progress) {
-			trained(min(p.Recipe.BatchSize, len(p.Train)))
-		})
-		var diverged *train.DivergedError
-		if errors.As(err, &diverged) {
-			s.Converged = false
-			s.Message = fmt.Sprintf("training is not smooth: with the weights of %d samples at 0 it diverges", n)
-			return nil
+		stepped := steppedBy(min(p.Recipe.BatchSize, len(p.Train)), trained)
+		if at == len(changes) {
+			m, err := engine.TrainWeightedKept(ctx, p.Source, p.Train, weights, p.Recipe, p.TrainSeed, p.keep(), stepped)
+			var diverged *train.DivergedError
+			if errors.As(err, &diverged) {
+				s.Converged = false
+				s.Message = fmt.Sprintf("training is not smooth: with the weights of %d samples at 0 it diverges", n)
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("influence: the check of smoothness at %g of the samples: %w", f, err)
+			}
+			e, err := engine.Evaluate(ctx, m, p.Source, p.Score)
+			if err != nil {
+				return err
+			}
+			changes = append(changes, e.Loss-base.Loss)
+			if err := p.keeper.save(); err != nil { // the next training is kept in the place of this one
+				return err
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("influence: the check of smoothness at %g of the samples: %w", f, err)
-		}
-		e, err := engine.Evaluate(ctx, m, p.Source, p.Score)
-		if err != nil {
-			return err
-		}
-		c.True = e.Loss - base.Loss
+		stepped(train.Progress{Step: p.Recipe.Steps(len(p.Train))}) // those that an earlier process took
+		c.True = changes[at]
 		s.Smoothness = append(s.Smoothness, c)
 	}
 	if least := s.Smoothness[0]; !least.agrees() {

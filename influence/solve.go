@@ -13,23 +13,8 @@ import (
 // recursion's.
 const mostRestarts = 3
 
-// solve solves A s = b by conjugate gradients (Hestenes and Stiefel, 1952) from s = 0, for a symmetric A given by its
-// product: apply writes A v into out. precondition writes M^-1 r into z, for a symmetric and positive definite M that is
-// near A (Saad, Iterative Methods for Sparse Linear Systems, algorithm 9.1); nil means M = I.
-//
-// It stops when |b - A s| <= tolerance |b|. The residual of the recursion drifts from the true one as rounding in the
-// products adds up, so the true one is computed at the end, and the iterations go on from there if it is too large. It
-// also stops after maxIterations, or at a direction p with p^T A p <= 0, at the iterate before it: A is not positive
-// definite, and the minimum that the iterates approach does not exist (Martens, ICML 2010, section 3.1).
-// Numbers that are not finite are an error.
-func solve(apply func(v, out []float64) error, precondition func(r, z []float64), b []float64,
-	tolerance float64, maxIterations int) ([]float64, Solver, error) {
-	c := new(conjugate)
-	err := c.run(apply, precondition, b, tolerance, maxIterations)
-	return c.s, c.Solver, err
-}
-
-// conjugate is the solution of a system by [solve] on its way. Whenever a product is computed it holds all that going on from there takes.
+// conjugate is a system A s = b that is solved by conjugate gradients (Hestenes and Stiefel, 1952) from s = 0, on its way. Whenever a product is
+// computed it holds all that going on from there takes.
 type conjugate struct {
 	stage conjugateStage
 	// s is the solution, r the residual of the recursion and p the direction; rz is r . M^-1 r.
@@ -48,7 +33,14 @@ const (
 	conjugateHasStopped                // s is the solution
 )
 
-// run goes on to the end.
+// run solves the system to the end, for a symmetric A given by its product: apply writes A v into out. precondition writes M^-1 r into z, for a
+// symmetric and positive definite M that is near A (Saad, Iterative Methods for Sparse Linear Systems, algorithm 9.1); nil means M = I.
+//
+// It stops when |b - A s| <= tolerance |b|. The residual of the recursion drifts from the true one as rounding in the
+// products adds up, so the true one is computed at the end, and the iterations go on from there if it is too large. It
+// also stops after maxIterations, or at a direction p with p^T A p <= 0, at the iterate before it: A is not positive
+// definite, and the minimum that the iterates approach does not exist (Martens, ICML 2010, section 3.1).
+// Numbers that are not finite are an error.
 func (c *conjugate) run(apply func(v, out []float64) error, precondition func(r, z []float64), b []float64,
 	tolerance float64, maxIterations int) error {
 	if c.stage == conjugateHasStopped {
@@ -188,14 +180,6 @@ func (s *Solver) reason(tolerance float64, maxIterations int) string {
 		s.Residual, tolerance)
 }
 
-// solveAll is solve for several right-hand sides: apply writes the product of A and every v into out, for those systems
-// that still want one, so that the products of all systems can be computed together. precondition must be safe for
-// concurrent use.
-func solveAll(apply func(v, out [][]float64) error, precondition func(r, z []float64), b [][]float64,
-	tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
-	return goOn(newSystems(len(b)), apply, precondition, b, tolerance, maxIterations)
-}
-
 // newSystems returns n systems that begin.
 func newSystems(n int) []*conjugate {
 	systems := make([]*conjugate, n)
@@ -205,8 +189,10 @@ func newSystems(n int) []*conjugate {
 	return systems
 }
 
-// goOn is solveAll from where the systems stand. While apply is at work none of them changes.
-func goOn(systems []*conjugate, apply func(v, out [][]float64) error, precondition func(r, z []float64), b [][]float64,
+// solveAll runs all systems to the end, with right-hand sides b: apply writes the product of A and every v into out, for those systems
+// that still want one, so that the products of all systems can be computed together; while it is at work no system changes. precondition must be
+// safe for concurrent use.
+func solveAll(systems []*conjugate, apply func(v, out [][]float64) error, precondition func(r, z []float64), b [][]float64,
 	tolerance float64, maxIterations int) ([][]float64, []Solver, error) {
 	type product struct {
 		system int

@@ -145,3 +145,11 @@ func TestSolveErrors(t *testing.T) {
 		t.Error("a right-hand side of NaN: no error")
 	}
 }
+
+// solve is a system by itself, from its beginning.
+func solve(apply func(v, out []float64) error, precondition func(r, z []float64), b []float64,
+	tolerance float64, maxIterations int) ([]float64, Solver, error) {
+	c := new(conjugate)
+	err := c.run(apply, precondition, b, tolerance, maxIterations)
+	return c.s, c.Solver, err
+}

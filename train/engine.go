@@ -158,7 +158,7 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 		return nil, err
 	}
 	var losses epochLoss
-	keeper := newKeeper(keep, run, recorder, rec, idx)
+	keeper := newKeeper(keep, run, recorder, rec, idx, weights)
 	first, err := keeper.resume(&losses)
 	if err != nil {
 		return nil, err
@@ -198,6 +198,11 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 		}
 		if progress != nil {
 			progress(p)
+		}
+	}
+	if keep.End {
+		if err := keeper.save(p.Steps, &losses); err != nil {
+			return nil, err
 		}
 	}
 	record, err := recorder.end()

@@ -30,6 +30,8 @@ type Keep struct {
 	Scratch Scratch
 	// Every is the time after which the training is kept again: what a kill may cost. 0 means only where ctx ends it.
 	Every time.Duration
+	// End keeps the training at its end as well, where nobody else keeps the model before work goes on.
+	End bool
 }
 
 // Trained is a finished training.
@@ -65,7 +67,7 @@ type keeper struct {
 	step     int // where it was kept last
 }
 
-func newKeeper(keep Keep, run *round, recorder *recorder, rec Recording, idx []int) *keeper {
+func newKeeper(keep Keep, run *round, recorder *recorder, rec Recording, idx []int, weights []float32) *keeper {
 	k := &keeper{keep: keep, round: run, recorder: recorder, began: time.Now(), last: time.Now()}
 	if keep.Scratch == nil {
 		return k
@@ -73,8 +75,8 @@ func newKeeper(keep Keep, run *round, recorder *recorder, rec Recording, idx []i
 	h := sha256.New()
 	n := run.engine.net
 	recipe, _ := json.Marshal(run.recipe) // a recipe that was validated has no number that JSON lacks
-	fmt.Fprintf(h, "%s\n%s\n%d\n%d\n%s\n%s\n%+v\n%d\n%d\n%v\n", run.engine.backend.Name(), n.Name, n.Size(), n.StateSize(), run.engine.loss.Name(),
-		recipe, rec, run.seed, run.steps, idx)
+	fmt.Fprintf(h, "%s\n%s\n%d\n%d\n%s\n%s\n%+v\n%d\n%d\n%v\n%v\n", run.engine.backend.Name(), n.Name, n.Size(), n.StateSize(), run.engine.loss.Name(),
+		recipe, rec, run.seed, run.steps, idx, weights)
 	h.Sum(k.key[:0])
 	return k
 }

@@ -17,6 +17,12 @@ import (
 // Engstrom 2025). Weights of one give Train's model up to rounding. A number of weights other than that of idx, or a weight
 // that is not finite, is an error. A sample of weight 0 still takes part in the batch statistics of batch norm.
 func (e *Engine) TrainWeighted(ctx context.Context, src dataset.Source, idx []int, weights []float32, r Recipe, seed uint64, progress func(Progress)) (*Model, error) {
+	return e.TrainWeightedKept(ctx, src, idx, weights, r, seed, Keep{}, progress)
+}
+
+// TrainWeightedKept is TrainWeighted that continues where it was interrupted: see [Engine.TrainKept].
+func (e *Engine) TrainWeightedKept(ctx context.Context, src dataset.Source, idx []int, weights []float32, r Recipe, seed uint64, keep Keep,
+	progress func(Progress)) (*Model, error) {
 	if len(weights) != len(idx) {
 		return nil, fmt.Errorf("%d weights for %d samples", len(weights), len(idx))
 	}
@@ -25,7 +31,7 @@ func (e *Engine) TrainWeighted(ctx context.Context, src dataset.Source, idx []in
 			return nil, fmt.Errorf("the weight of sample %d is not finite: %v", idx[k], w)
 		}
 	}
-	t, err := e.train(ctx, src, idx, weights, r, seed, Recording{}, Keep{}, progress)
+	t, err := e.train(ctx, src, idx, weights, r, seed, Recording{}, keep, progress)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,136 @@
+package influence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/datadropout/datadropout/net"
+	"github.com/datadropout/datadropout/train"
+)
+
+// snapshots is a scratch that remembers all it ever held, and how many samples were read by then.
+type snapshots struct {
+	blobScratch
+	src *counted
+	all []snapshot
+}
+
+type snapshot struct {
+	held map[string][]byte
+	read int
+}
+
+func (s *snapshots) Save(name string, blob []byte) error {
+	if err := s.blobScratch.Save(name, blob); err != nil {
+		return err
+	}
+	s.all = append(s.all, snapshot{maps.Clone(s.held), s.src.read})
+	return nil
+}
+
+const (
+	resumedSamples = 140 // of each split
+	resumedBatch   = 16
+)
+
+var resumedEstimators = []struct {
+	name    string
+	options Options
+	net     func() *net.Network
+	folds   int
+	// again is the most samples that whoever goes on from what is kept reads again.
+	again int
+}{
+	{"cg", Options{HessianSamples: AllSamples, Tolerance: 1e-5, Damping: 0.01}, moving, 2, 2 * resumedBatch},
+	{"cg", Options{HessianSamples: 65, Preconditioner: DiagonalPreconditioner, Curvature: Hessian, Damping: 0.3}, smooth, 1, 2 * resumedBatch},
+	{"cg", Options{Preconditioner: KroneckerPreconditioner, MaxIterations: 3, Damping: 0.001}, smooth, 2, 2 * resumedBatch},
+	{"lissa", Options{Damping: 0.3, Repeats: 3, Depth: 9}, smooth, 2, lissaBatch},
+	{"lissa", Options{Scale: 1e-3, Damping: 0.3}, smooth, 1, lissaBatch}, // diverges
+	{"arnoldi", Options{Rank: 3}, moving, 2, 2 * resumedBatch},
+	{"ekfac", Options{}, smooth, 3, 2 * resumedBatch},
+	{"self", Options{}, smooth, 1, 2 * resumedBatch},
+	{"tracin", Options{Checkpoints: 3}, moving, 2, 2 * resumedBatch},
+	{"graddot", Options{}, smooth, 1, 2 * resumedBatch},
+	{"gradcos", Options{}, smooth, 2, 2 * resumedBatch},
+	{"grand", Options{}, moving, 1, 2 * resumedBatch},
+	{"aum", Options{}, smooth, 1, 2 * resumedBatch},
+}
+
+func resumedProblem(t *testing.T, threads int, n *net.Network, folds int) (*Problem, *counted) {
+	r := train.Recipe{Epochs: 2, BatchSize: 8, LearningRate: 0.15, Momentum: 0.9, WeightDecay: 0.02}
+	p := replayable(t, threads, n, newBlobs(2*resumedSamples, 2, 3, 3, 7), r, 3)
+	p.Folds, p.Batch, p.Seed = folds, resumedBatch, 5
+	src := &counted{Source: p.Source, cancel: func() {}}
+	p.Source = src
+	return p, src
+}
+
+// TestEstimatorsResume kills every estimator at many moments, of all at which something is kept, goes on from there in another process and
+// with another number of threads, and then cancels in the middle of batches: the same scores to the last bit, without doing again what was done.
+func TestEstimatorsResume(t *testing.T) {
+	for _, test := range resumedEstimators {
+		t.Run(fmt.Sprintf("%s %+v", test.name, test.options), func(t *testing.T) {
+			e := estimator(t, test.name, test.options)
+			// run goes on from what is held, and cancels at a sample, if it is above 0.
+			run := func(threads int, scratch Scratch, src *counted, p *Problem, last int) (*Scores, error) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				src.last, src.cancel, src.read = last, cancel, 0
+				p.Scratch = scratch
+				end, totals := 0, map[int]bool{}
+				s, err := e.Score(ctx, p, func(done, total int) {
+					if done < end || done > total {
+						t.Errorf("progress %d of %d after %d", done, total, end)
+					}
+					end, totals[total] = done, true
+				})
+				if err == nil && (len(totals) != 1 || !totals[end]) {
+					t.Errorf("progress ended at %d, totals %v", end, totals)
+				}
+				return s, err
+			}
+			p, src := resumedProblem(t, 2, test.net(), test.folds)
+			want, err := run(2, nil, src, p, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := src.read
+			kept := &snapshots{src: src}
+			p.KeepEvery = time.Nanosecond
+			if s, err := run(2, kept, src, p, 0); err != nil || !reflect.DeepEqual(s, want) {
+				t.Fatalf("with a scratch other scores (%v)", err)
+			}
+			one, read := resumedProblem(t, 1, test.net(), test.folds)
+			one.KeepEvery = time.Hour
+			for k := range 12 {
+				at := kept.all[min(len(kept.all)-1, k*len(kept.all)/11)]
+				s, err := run(1, &blobScratch{held: maps.Clone(at.held)}, read, one, 0)
+				if err != nil || !reflect.DeepEqual(s, want) {
+					t.Errorf("killed after %d samples: %+v (%v), want %+v", at.read, s, err, want)
+				}
+				if again := read.read + at.read - all; again > test.again {
+					t.Errorf("killed after %d samples of %d: %d are read again", at.read, all, again)
+				}
+			}
+			for k := range 5 {
+				scratch := &blobScratch{}
+				last := all * (2*k + 1) / 10
+				if _, err := run(1, scratch, read, one, last); !errors.Is(err, context.Canceled) {
+					t.Fatalf("cancelled after %d samples of %d: error %v", last, all, err)
+				}
+				s, err := run(2, scratch, src, p, 0)
+				if err != nil || !reflect.DeepEqual(s, want) {
+					t.Errorf("cancelled after %d samples: other scores (%v)", last, err)
+				}
+				if again := src.read + last - all; again > test.again {
+					t.Errorf("cancelled after %d samples of %d: %d are read again", last, all, again)
+				}
+			}
+		})
+	}
+}
