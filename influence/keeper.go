@@ -182,10 +182,15 @@ func (k *keeper) drop(name string) {
 
 // step is called between two batches, and saves where the time has come.
 func (k *keeper) step() error {
-	if k == nil || k.every <= 0 || time.Since(k.last) < k.every {
+	if !k.due() {
 		return nil
 	}
 	return k.save()
+}
+
+// due says whether the time has come to save.
+func (k *keeper) due() bool {
+	return k != nil && k.every > 0 && time.Since(k.last) >= k.every
 }
 
 // save saves all that has changed.
@@ -224,6 +229,7 @@ const (
 	effectsPiece    = "effects"    // the removal effects so far
 	normsPiece      = "norms"      // of the gradients
 	residualPiece   = "residual"   // of what was solved
+	sweepPiece      = "sweep"      // the way back through a training
 	smoothnessPiece = "smoothness" // the changes that the check of smoothness found
 )
 

@@ -59,6 +59,9 @@ var resumedEstimators = []struct {
 	{"gradcos", Options{}, smooth, 2, 2 * resumedBatch},
 	{"grand", Options{}, moving, 1, 2 * resumedBatch},
 	{"aum", Options{}, smooth, 1, 2 * resumedBatch},
+	// What was in memory of the training is computed again: once more the whole of it at most.
+	{"metagradient", Options{}, moving, 2, 2 * resumedSamples},
+	{"metagradient", Options{Memory: 13 * 4 * (83 + 16)}, moving, 1, 4 * resumedSamples},
 }
 
 func resumedProblem(t *testing.T, threads int, n *net.Network, folds int) (*Problem, *counted) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
@@ -66,52 +67,89 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	}
 	engine := train.NewEngine(p.Backend, p.Net, p.Loss)
 	defer engine.Close()
-	size := min(p.Recipe.BatchSize, len(p.Train))
 	steps := p.Recipe.Steps(len(p.Train))
-	var count *counter
-	trajectory, err := engine.SpilledTrajectory(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, e.bounds(p), func(_, planned int) {
-		if count == nil {
-			total := planned + sweepCost*steps
-			if !e.options.NoSmoothnessCheck {
-				total += len(perturbedFractions) * steps
-			}
-			count = newCounter(progress, total*size+len(p.Score))
-		}
-		count.add(size)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("influence: repeating the training: %w", err)
-	}
-	defer trajectory.Close()
-	if err := p.endsAt(trajectory.Final()); err != nil {
-		return nil, err
-	}
-	s, err := newSweep(ctx, p, count)
+	s, err := resumeSweep(p, steps)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
-	if err := trajectory.Backward(ctx, s.back); err != nil {
-		return nil, err
+	if s.left > 0 {
+		if err := e.goBack(ctx, p, engine, s, progress); err != nil {
+			return nil, err
+		}
+	} else {
+		s.count = newCounter(progress, e.total(p, 0))
+		s.count.add(e.total(p, 0) - e.checked(p))
 	}
 	scores, err := p.foldScores(s.delta)
 	if err != nil {
 		return nil, err
 	}
 	scores.Calibrated = true
+	// What is planned is what an unbroken way back takes.
+	replay := train.PlanReplay(p.Net, p.Recipe, len(p.Train), e.bounds(p))
 	scores.Solver = Solver{Converged: true, Message: fmt.Sprintf(
-		"%d steps back; training took %.2f times its steps, and the way back held %.1f MB",
-		steps, float64(trajectory.Done())/float64(steps), float64(trajectory.Peak())/1e6)}
-	if onDisk := trajectory.PeakOnDisk(); onDisk > 0 {
-		scores.Solver.Message += fmt.Sprintf(" in memory and %.1f MB on disk", float64(onDisk)/1e6)
+		"%d steps back; training takes %.2f times its steps, and the way back holds %.1f MB",
+		steps, float64(replay.Steps)/float64(steps), float64(replay.Memory)/1e6)}
+	if replay.Disk > 0 {
+		scores.Solver.Message += fmt.Sprintf(" in memory and %.1f MB on disk", float64(replay.Disk)/1e6)
 	}
 	if !e.options.NoSmoothnessCheck {
-		if err := checkSmoothness(ctx, engine, p, scores.Delta, &scores.Solver, count.add); err != nil {
+		if err := checkSmoothness(ctx, engine, p, scores.Delta, &scores.Solver, s.count.add); err != nil {
 			return nil, err
 		}
 	}
-	count.advance(0)
+	s.count.advance(0)
 	return scores, nil
+}
+
+// goBack repeats the training and goes back through it over the steps that are left.
+func (e *metagradient) goBack(ctx context.Context, p *Problem, engine *train.Engine, s *sweep, progress func(done, total int)) error {
+	size := min(p.Recipe.BatchSize, len(p.Train))
+	trajectory, err := engine.KeptTrajectory(ctx, p.Source, p.Train, p.Recipe, p.TrainSeed, e.bounds(p), p.keep(), s.left, func(_, planned int) {
+		if s.count == nil {
+			s.count = newCounter(progress, e.total(p, planned))
+			s.count.add(sweepCost * (p.Recipe.Steps(len(p.Train)) - s.left) * size)
+		}
+		s.count.add(size)
+	})
+	if err != nil {
+		return fmt.Errorf("influence: repeating the training: %w", err)
+	}
+	defer trajectory.Close()
+	if s.count == nil { // the first step is all that is left, and takes no training
+		s.count = newCounter(progress, e.total(p, 0))
+	}
+	if s.aTheta == nil {
+		if err := p.endsAt(trajectory.Final()); err != nil {
+			return err
+		}
+		if err := s.begin(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.compile(); err != nil {
+		return err
+	}
+	err = trajectory.Backward(ctx, s.back)
+	if err != nil && ctx.Err() != nil {
+		err = cmp.Or(s.keep(), err)
+	}
+	return err
+}
+
+// total is what progress counts where the training is planned to take so many steps, in samples; checked is the part of the check of
+// smoothness.
+func (e *metagradient) total(p *Problem, planned int) int {
+	steps, size := p.Recipe.Steps(len(p.Train)), min(p.Recipe.BatchSize, len(p.Train))
+	return (planned+sweepCost*steps)*size + len(p.Score) + e.checked(p)
+}
+
+func (e *metagradient) checked(p *Problem) int {
+	if e.options.NoSmoothnessCheck {
+		return 0
+	}
+	return len(perturbedFractions) * p.Recipe.Steps(len(p.Train)) * min(p.Recipe.BatchSize, len(p.Train))
 }
 
 // bounds returns those of what is kept of the training.
@@ -131,32 +169,91 @@ type sweep struct {
 	rate, mu, decay           *tensors.Tensor
 	delta                     [][]float64 // by fold
 	place                     map[int]int // from position in the source to number in delta
-	change                    []float32   // of one batch
+	// left is the number of steps, from the first, that are left to go back over.
+	left int
 }
 
-// newSweep prepares the way back from the problem's model.
-func newSweep(ctx context.Context, p *Problem, count *counter) (*sweep, error) {
-	d, err := newDerivatives(p, count.add)
+// resumeSweep returns the way back through a training of so many steps where it was kept, or at its end, without adjoints.
+func resumeSweep(p *Problem, steps int) (*sweep, error) {
+	s := &sweep{
+		problem: p, left: steps, theta: empty(p.Net.Size()),
+		rate: tensors.FromScalar(float32(0)), mu: p.Recipe.MomentumFactor(), decay: tensors.FromScalar(float32(p.Recipe.WeightDecay)),
+		delta: vectors(p.directionCount(), len(p.Train)), place: make(map[int]int, len(p.Train)),
+	}
+	for k, i := range p.Train {
+		s.place[i] = k
+	}
+	if size := p.Net.StateSize(); size > 0 {
+		s.state = empty(size)
+	}
+	err := p.keeper.find(s.piece(nil), func(_, at int, values []float64) error {
+		folds, size, state := len(s.delta), p.Net.Size(), p.Net.StateSize()
+		want := total(s.delta)
+		if at > 0 {
+			want += folds * (2*size + state)
+		}
+		if at > steps || len(values) != want {
+			return fmt.Errorf("it holds %d values at step %d", len(values), at)
+		}
+		s.left = at
+		unflatten(s.delta, values)
+		if at == 0 {
+			return nil
+		}
+		values = values[total(s.delta):]
+		s.aTheta, s.aMomentum = matrix(cut(values[:folds*size], size)), matrix(cut(values[folds*size:][:folds*size], size))
+		if state > 0 {
+			s.aState = matrix(cut(values[2*folds*size:], state))
+		}
+		return nil
+	})
+	return s, err
+}
+
+// piece is that of the way back where its values are.
+func (s *sweep) piece(values [][]float64) *piece {
+	at := s.left
+	return &piece{
+		name: sweepPiece, key: s.problem.keeper.of(func(h hash.Hash) { fmt.Fprintln(h, "sweep") }), final: true,
+		state: func() (int, int, [][]float64) { return 0, at, values },
+	}
+}
+
+// keep saves where the way back stands: the effects and, unless it is at its end, the adjoints.
+func (s *sweep) keep() error {
+	if s.problem.keeper == nil || s.aTheta == nil { // a step back that failed has left none
+		return nil
+	}
+	values := slices.Clone(s.delta)
+	for _, adjoint := range []*tensors.Tensor{s.aTheta, s.aMomentum, s.aState} {
+		if adjoint == nil || s.left == 0 {
+			continue
+		}
+		if err := tensors.ConstFlatData(adjoint, func(flat []float32) {
+			v := make([]float64, len(flat))
+			for j, x := range flat {
+				v[j] = float64(x)
+			}
+			values = append(values, v)
+		}); err != nil {
+			return err
+		}
+	}
+	s.problem.keeper.hold(s.piece(values))
+	return s.problem.keeper.save()
+}
+
+// begin computes the adjoints at the end of the training, the problem's model.
+func (s *sweep) begin(ctx context.Context) error {
+	p := s.problem
+	d, err := newDerivatives(p, s.count.add)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer d.close()
 	targets, err := d.targets(ctx)
 	if err != nil {
-		return nil, err
-	}
-	folds := len(targets)
-	s := &sweep{
-		problem: p, count: count,
-		theta: empty(p.Net.Size()), aTheta: matrix(targets), aMomentum: empty(folds, p.Net.Size()),
-		rate: tensors.FromScalar(float32(0)), mu: p.Recipe.MomentumFactor(), decay: tensors.FromScalar(float32(p.Recipe.WeightDecay)),
-		delta: make([][]float64, folds), place: make(map[int]int, len(p.Train)),
-	}
-	for k := range s.delta {
-		s.delta[k] = make([]float64, len(p.Train))
-	}
-	for k, i := range p.Train {
-		s.place[i] = k
+		return err
 	}
 	if size := p.Net.StateSize(); size > 0 {
 		d.tick = nil // the samples are counted once
@@ -168,19 +265,22 @@ func newSweep(ctx context.Context, p *Problem, count *counter) (*sweep, error) {
 				return err
 			})
 			if err != nil {
-				s.close()
-				return nil, err
+				return err
 			}
 			moved = append(moved, m)
 		}
-		s.state, s.aState = empty(size), matrix(moved)
+		s.aState = matrix(moved)
 	}
-	if s.exec, err = NewExec(p.Backend, s.graph); err != nil {
-		s.close()
-		return nil, err
+	s.aTheta, s.aMomentum = matrix(targets), empty(len(targets), p.Net.Size())
+	return s.keep()
+}
+
+// compile makes the graph of a step back.
+func (s *sweep) compile() (err error) {
+	if s.exec, err = NewExec(s.problem.Backend, s.graph); err == nil {
+		s.exec.WithName("metagradient step")
 	}
-	s.exec.WithName("metagradient step")
-	return s, nil
+	return err
 }
 
 func empty(dims ...int) *tensors.Tensor {
@@ -351,5 +451,11 @@ func (s *sweep) back(m train.Moment) error {
 		return err
 	}
 	s.count.add(sweepCost * len(m.Positions))
-	return out[2].FinalizeAll()
+	if err := out[2].FinalizeAll(); err != nil {
+		return err
+	}
+	if s.left = m.Step; s.left == 0 || s.problem.keeper.due() {
+		return s.keep()
+	}
+	return nil
 }

@@ -277,7 +277,7 @@ func TestMetagradientOnDisk(t *testing.T) {
 		if !slices.Equal(s.Delta, want.Delta) {
 			t.Errorf("%d vectors on disk: other bits", disk)
 		}
-		if !strings.Contains(s.Solver.Message, "MB in memory and") || strings.Contains(s.Solver.Message, "took 1.00 times") == repeats {
+		if !strings.Contains(s.Solver.Message, "MB in memory and") || strings.Contains(s.Solver.Message, "takes 1.00 times") == repeats {
 			t.Errorf("%d vectors on disk: %q", disk, s.Solver.Message)
 		}
 	}

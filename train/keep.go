@@ -5,12 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"time"
-
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/durable"
@@ -72,12 +69,7 @@ func newKeeper(keep Keep, run *round, recorder *recorder, rec Recording, idx []i
 	if keep.Scratch == nil {
 		return k
 	}
-	h := sha256.New()
-	n := run.engine.net
-	recipe, _ := json.Marshal(run.recipe) // a recipe that was validated has no number that JSON lacks
-	fmt.Fprintf(h, "%s\n%s\n%d\n%d\n%s\n%s\n%+v\n%d\n%d\n%v\n%v\n", run.engine.backend.Name(), n.Name, n.Size(), n.StateSize(), run.engine.loss.Name(),
-		recipe, rec, run.seed, run.steps, idx, weights)
-	h.Sum(k.key[:0])
+	k.key = run.identity(rec, idx, weights)
 	return k
 }
 
@@ -115,19 +107,9 @@ func (k *keeper) save(t int, losses *epochLoss) error {
 	for _, x := range losses.curve {
 		number(math.Float64bits(x))
 	}
-	for _, v := range []*tensors.Tensor{k.round.theta, k.round.momentum, k.round.state} {
-		if v == nil {
-			number(0)
-			continue
-		}
-		number(uint64(v.Size()))
-		if err := tensors.ConstFlatData(v, func(flat []float32) {
-			for _, x := range flat {
-				b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-			}
-		}); err != nil {
-			return err
-		}
+	b, err := k.round.appendPoint(b)
+	if err != nil {
+		return err
 	}
 	var record bytes.Buffer
 	if c := k.recorder; c.record != nil {
@@ -173,12 +155,12 @@ func (k *keeper) resume(losses *epochLoss) (int, error) {
 	step, seconds := f.uint64(), math.Float64frombits(f.uint64())
 	l := epochLoss{sum: math.Float64frombits(f.uint64()), count: int(f.uint64())}
 	l.curve = f.float64s(f.uint64())
-	theta, momentum, state := f.float32s(f.uint64()), f.float32s(f.uint64()), f.float32s(f.uint64())
+	p := k.round.takePoint(f)
 	raw := f.take(f.uint64(), 1)
 	seen := f.uint64()
 	earlySeen, correct := f.counts(seen), f.take(seen, 1)
-	n, c := k.round.engine.net, k.recorder
-	if f.bad || len(f.rest) > 0 || step > uint64(k.round.steps) || len(theta) != n.Size() || len(momentum) != n.Size() || len(state) != n.StateSize() ||
+	c := k.recorder
+	if f.bad || len(f.rest) > 0 || p == nil || step > uint64(k.round.steps) ||
 		(len(raw) > 0) != (c.record != nil) || len(earlySeen) != len(c.earlySeen) {
 		return 0, nil
 	}
@@ -193,7 +175,7 @@ func (k *keeper) resume(losses *epochLoss) (int, error) {
 			c.correct[i] = b == 1
 		}
 	}
-	k.round.load(point{theta: theta, momentum: momentum, state: state})
+	k.round.load(*p)
 	*losses, k.before, k.step = l, seconds, int(step)
 	return int(step), nil
 }

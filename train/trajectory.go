@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,12 @@ type Trajectory struct {
 	used, peak      int // vectors in memory, all of them
 	spare           [][]float32
 	buffer          point // what was read last from disk
+	// until is the number of steps that are left to go back over, from the first; ladder keeps the training while it rises, and below are its
+	// rungs that this process began above.
+	until  int
+	ladder *ladder
+	rises  bool
+	below  int
 }
 
 // Bounds limit what a trajectory keeps, in bytes.
@@ -86,6 +93,14 @@ func (e *Engine) Trajectory(ctx context.Context, src dataset.Source, idx []int, 
 // With less memory than that the steps are halved, and each half treated so (after Griewank, 1992): the first halving costs
 // up to one training more, every further one half of one.
 func (e *Engine) SpilledTrajectory(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, bounds Bounds, tick func(done, planned int)) (*Trajectory, error) {
+	return e.KeptTrajectory(ctx, src, idx, r, seed, bounds, Keep{}, math.MaxInt, tick)
+}
+
+// KeptTrajectory is SpilledTrajectory that keeps on the way how far the training is, time and again, and goes through it backwards from the
+// given number of steps, or from its end if that comes before. Whoever continues after an interruption computes again what the process before
+// had in memory, and less than what a call of the keeper's Every lies apart beside. Where it does not reach the end, Final is nil.
+func (e *Engine) KeptTrajectory(ctx context.Context, src dataset.Source, idx []int, r Recipe, seed uint64, bounds Bounds, keep Keep, until int,
+	tick func(done, planned int)) (*Trajectory, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -96,13 +111,16 @@ func (e *Engine) SpilledTrajectory(ctx context.Context, src dataset.Source, idx 
 	if tick == nil {
 		tick = func(int, int) {}
 	}
-	t := &Trajectory{round: run, ticked: tick}
+	t := &Trajectory{round: run, ticked: tick, until: min(until, run.steps)}
 	if err := t.provide(bounds); err != nil {
 		t.Close()
 		return nil, err
 	}
-	t.planned = run.steps + again(run.steps, t.vectors, true)
-	if err := t.begin(ctx, seed); err != nil {
+	if t.ladder, err = newLadder(keep, run, idx, t.until); err == nil {
+		t.plan()
+		err = t.begin(ctx, seed)
+	}
+	if err != nil {
 		t.Close()
 		return nil, err
 	}
@@ -131,14 +149,57 @@ func (t *Trajectory) provide(bounds Bounds) error {
 	return nil
 }
 
+// plan counts the steps to come: those to the end, what going back computes again of them, and of what lies below each rung.
+func (t *Trajectory) plan() {
+	t.below = len(t.ladder.steps)
+	left := t.until - t.ladder.top()
+	if whole := t.until == t.round.steps; whole {
+		t.planned = left + again(left, t.vectors, true)
+	} else {
+		t.planned = again(left, t.vectors, false)
+	}
+	from := 0
+	for _, to := range t.ladder.steps {
+		t.planned += again(to-from, t.vectors, false)
+		from = to
+	}
+}
+
+// rung returns the start of the training for 0, and the k-th of its rungs from 1.
+func (t *Trajectory) rung(k int, seed uint64) (stored, error) {
+	p := stored{thetaSlot: -1, momentumSlot: -1}
+	if k == 0 {
+		theta, state := t.round.engine.net.Init(seed)
+		p.point = point{theta: theta, momentum: make([]float32, len(theta)), state: state}
+		return p, nil
+	}
+	kept, err := t.ladder.load(k-1, t.round)
+	if err == nil && (kept == nil || kept.step != t.ladder.steps[k-1]) {
+		err = fmt.Errorf("step %d of the training, which was kept, is not there any more", t.ladder.steps[k-1])
+	}
+	if err != nil {
+		return p, err
+	}
+	p.point = *kept
+	return p, nil
+}
+
 func (t *Trajectory) begin(ctx context.Context, seed uint64) error {
-	theta, state := t.round.engine.net.Init(seed)
-	start := point{theta: theta, momentum: make([]float32, len(theta)), state: state}
-	t.hold(2)
-	var err error
-	if t.walk, err = t.advance(ctx, stored{point: start, thetaSlot: -1, momentumSlot: -1}, t.round.steps, t.vectors, true); err != nil {
+	start, err := t.rung(t.below, seed)
+	if err != nil {
 		return err
 	}
+	t.hold(2)
+	t.rises = true
+	whole := t.until == t.round.steps
+	if t.walk, err = t.advance(ctx, start, t.until, t.vectors, whole); err != nil {
+		return err
+	}
+	t.rises = false
+	if !whole {
+		return nil
+	}
+	theta, state := start.theta, start.state
 	t.final = &Model{Theta: make([]float32, len(theta)), State: make([]float32, len(state))}
 	if err := t.round.read(t.final); err != nil {
 		return err
@@ -149,7 +210,7 @@ func (t *Trajectory) begin(ctx context.Context, seed uint64) error {
 	return nil
 }
 
-// Final returns the model that training ended with, the same as Train's.
+// Final returns the model that training ended with, the same as Train's; nil if it was not carried out to its end.
 func (t *Trajectory) Final() *Model { return t.final }
 
 // Steps returns the number of steps of the training.
@@ -189,7 +250,22 @@ func (t *Trajectory) Backward(ctx context.Context, visit func(Moment) error) err
 		return fmt.Errorf("a trajectory can be gone through backwards once")
 	}
 	t.walk = nil
-	return t.back(ctx, w, t.vectors, visit)
+	if err := t.back(ctx, w, t.vectors, visit); err != nil {
+		return err
+	}
+	for k := t.below - 1; k >= 0; k-- {
+		start, err := t.rung(k, t.round.seed)
+		if err != nil {
+			return err
+		}
+		if w, err = t.advance(ctx, start, t.ladder.steps[k], t.vectors, false); err != nil {
+			return err
+		}
+		if err := t.back(ctx, w, t.vectors, visit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // back visits the steps of a walk backwards with the given number of vectors for checkpoints and steps, those that the
@@ -276,7 +352,15 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 			return w, nil
 		}
 		if err := ctx.Err(); err != nil {
+			if t.rises {
+				err = cmp.Or(t.ladder.save(s, t.round), err)
+			}
 			return nil, err
+		}
+		if t.rises && t.ladder.due(s) {
+			if err := t.ladder.save(s, t.round); err != nil {
+				return nil, err
+			}
 		}
 		loss, err := t.round.advance(s)
 		if err != nil {
