@@ -1,11 +1,14 @@
 package influence
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,5 +138,82 @@ func TestEstimatorsResume(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEstimatorsLeaveForeignPieces has pieces that are damaged, cut off or of other settings: none is used. What is damaged is told of, what is of
+// other settings is not, for it was to be expected.
+func TestEstimatorsLeaveForeignPieces(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		options Options
+		pieces  []string // that there are at some time
+	}{
+		{"cg", Options{HessianSamples: 65, Preconditioner: DiagonalPreconditioner}, []string{diagonalPiece, passPiece, systemsPiece, targetsPiece}},
+		{"lissa", Options{Depth: 5, Damping: 0.3}, []string{krylovPiece + "1", passPiece, recursionPiece, residualPiece, targetsPiece}},
+		{"gradcos", Options{}, []string{normsPiece, passPiece, targetsPiece}},
+		{"tracin", Options{Checkpoints: 2}, []string{effectsPiece, passPiece, targetsPiece}},
+		{"metagradient", Options{}, []string{passPiece, smoothnessPiece, sweepPiece, targetsPiece}},
+	} {
+		run := func(scratch Scratch, change func(*Problem), options Options) (*Scores, int) {
+			p, src := resumedProblem(t, 2, smooth(), 2)
+			p.Scratch = scratch
+			change(p)
+			return score(t, estimator(t, test.name, options), p), src.read
+		}
+		p, src := resumedProblem(t, 2, smooth(), 2)
+		kept := &snapshots{src: src}
+		p.Scratch, p.KeepEvery = kept, time.Nanosecond
+		want := score(t, estimator(t, test.name, test.options), p)
+		var held map[string][]byte // the last of every name
+		for _, at := range kept.all {
+			held = at.held
+		}
+		for _, name := range test.pieces {
+			blob, ok := held[name]
+			if !ok {
+				t.Errorf("%s: nothing of the name %s among %v", test.name, name, slices.Sorted(maps.Keys(held)))
+				continue
+			}
+			for what, damaged := range map[string][]byte{
+				"a flipped bit": append(append(bytes.Clone(blob[:len(blob)/2]), blob[len(blob)/2]^4), blob[len(blob)/2+1:]...),
+				"cut off":       blob[:len(blob)-9],
+				"empty":         nil,
+				"another size":  encodeKept([32]byte(blob[len(keptMagic)+4:][:32]), 0, 1<<20, make([]float64, 9999)),
+			} {
+				s, _ := run(&blobScratch{held: map[string][]byte{name: damaged}}, func(*Problem) {}, test.options)
+				if !slices.Equal(s.Delta, want.Delta) || !reflect.DeepEqual(s.Folds, want.Folds) {
+					t.Errorf("%s, %s, %s: other scores", test.name, name, what)
+				}
+				if !strings.Contains(s.Solver.Message, "what was kept of the "+name+" is not used") {
+					t.Errorf("%s, %s, %s: %q says nothing of it", test.name, name, what, s.Solver.Message)
+				}
+			}
+		}
+		changed := test.options
+		changed.Damping, changed.NoSmoothnessCheck, changed.Checkpoints, changed.MaxIterations = 0.5, true, 4, 7
+		for what, c := range map[string]struct {
+			change  func(*Problem)
+			options Options
+		}{
+			"other options":       {func(*Problem) {}, changed},
+			"another seed":        {func(p *Problem) { p.Seed++ }, test.options},
+			"other folds":         {func(p *Problem) { p.Folds = 3 }, test.options},
+			"other score samples": {func(p *Problem) { p.Score = p.Score[1:] }, test.options},
+			"another batch":       {func(p *Problem) { p.Batch = 20 }, test.options},
+		} {
+			want, all := run(nil, c.change, c.options)
+			got, read := run(&blobScratch{held: maps.Clone(held)}, c.change, c.options)
+			// The training that these two repeat is the same for all of these.
+			if !reflect.DeepEqual(got, want) || read != all && !slices.Contains([]string{"metagradient", "tracin"}, test.name) {
+				t.Errorf("%s, %s: %d samples read of %d, and %+v, want %+v", test.name, what, read, all, got.Solver, want.Solver)
+			}
+		}
+	}
+	p, _ := resumedProblem(t, 2, smooth(), 2)
+	full := errors.New("no space left on device")
+	p.Scratch, p.KeepEvery = &blobScratch{err: full}, time.Nanosecond
+	if _, err := estimator(t, "cg", Options{}).Score(t.Context(), p, nil); !errors.Is(err, full) {
+		t.Errorf("error %v, want that nothing can be kept", err)
 	}
 }

@@ -158,3 +158,42 @@ func TestKeptTrainingRefuses(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A training with weights is continued with these weights only, and one that is kept at its end takes no step more.
+func TestKeptWeightedTraining(t *testing.T) {
+	src, idx := newBlobs(40, 1), positions(40)
+	e := NewEngine(backend(t, 2), linear(), CrossEntropy{})
+	defer e.Close()
+	weights, others := make([]float32, 40), make([]float32, 40)
+	for i := range weights {
+		weights[i], others[i] = float32(i%3), 1
+	}
+	steps := recipe.Steps(40)
+	run := func(pad *scratchpad, weights []float32, every time.Duration) (*Model, int) {
+		t.Helper()
+		taken := 0
+		m, err := e.TrainWeightedKept(t.Context(), src, idx, weights, recipe, 5, Keep{Scratch: pad, Every: every, End: true}, func(Progress) { taken++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, taken
+	}
+	want, err := e.TrainWeighted(t.Context(), src, idx, weights, recipe, 5, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pad := &scratchpad{}
+	run(pad, weights, time.Nanosecond)
+	for k, blob := range pad.saved { // after step k+1
+		m, taken := run(&scratchpad{saved: [][]byte{blob}}, weights, 0)
+		if !slices.Equal(m.Theta, want.Theta) || taken != steps-k-1 {
+			t.Errorf("kept after %d steps of %d: %d are taken, or it ends elsewhere", k+1, steps, taken)
+		}
+		if _, taken := run(&scratchpad{saved: [][]byte{blob}}, others, 0); taken != steps {
+			t.Errorf("with other weights: %d steps of %d are taken", taken, steps)
+		}
+	}
+	if len(pad.saved) != steps {
+		t.Errorf("kept %d times in %d steps", len(pad.saved), steps)
+	}
+}
