@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/datadropout/datadropout/cpu"
+	"github.com/datadropout/datadropout/influence"
 )
 
 // A run that is interrupted while it scores keeps what ekfac has summed up, continues to the same scores, and leaves
@@ -81,5 +85,89 @@ func TestRunContinuesScoring(t *testing.T) {
 	}
 	if left := partial(); len(left) > 0 {
 		t.Errorf("%v is left behind", left)
+	}
+}
+
+// mortalStore is a store whose process dies when scores are kept for the last time.
+type mortalStore struct {
+	*DirStore
+	saves, last int
+}
+
+func (s *mortalStore) Scratch(key string) influence.Scratch {
+	if !strings.HasPrefix(key, "scores/") {
+		return s.DirStore.Scratch(key)
+	}
+	return mortalScratch{s.DirStore.Scratch(key), s}
+}
+
+type mortalScratch struct {
+	influence.Scratch
+	store *mortalStore
+}
+
+var errDied = errors.New("the process has died")
+
+func (s mortalScratch) Save(name string, blob []byte) error {
+	if s.store.saves++; s.store.saves == s.store.last {
+		return errDied
+	}
+	return s.Scratch.Save(name, blob)
+}
+
+// A run that dies again and again while it scores, a little further each time, comes to the scores of an unbroken one, and leaves no files of it.
+func TestRunOutlivesDeathsWhileScoring(t *testing.T) {
+	for _, estimator := range []string{"cg", "lissa", "tracin", "metagradient"} {
+		c := DefaultConfig()
+		c.Train, c.Score, c.Tune, c.Test = 300, 150, 50, 50
+		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator = "softmax", 3, 1, "count:30", estimator
+		c.ScoreFolds, c.InfluenceSeeds, c.Influence.HessianSamples = 2, 1, 200
+		data, err := LoadData(t.Context(), &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		backend, err := cpu.New("threads=2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer backend.Finalize()
+		want, err := Score(t.Context(), c, data, backend, NewMemoryStore(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, deaths := t.TempDir(), 0
+		for ; ; deaths++ {
+			store, err := OpenDirStore(dir, Identity{Version: "one"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			store.Every = time.Nanosecond
+			got, err := Score(t.Context(), c, data, backend, &mortalStore{DirStore: store, last: 9}, nil)
+			if errors.Is(err, errDied) && deaths < 200 {
+				if err := CheckStore(dir, func(name string, err error) {
+					if err != nil {
+						t.Errorf("%s: %s: %v", estimator, name, err)
+					}
+				}); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatalf("%s, after %d deaths: %v", estimator, deaths, err)
+			}
+			if !reflect.DeepEqual(got.Estimates.Delta, want.Estimates.Delta) || !reflect.DeepEqual(got.Estimates.StandardError, want.Estimates.StandardError) ||
+				!reflect.DeepEqual(got.Solver, want.Solver) {
+				t.Errorf("%s, after %d deaths: other scores, or %+v and not %+v", estimator, deaths, got.Solver, want.Solver)
+			}
+			break
+		}
+		if deaths < 2 {
+			t.Errorf("%s: %d deaths", estimator, deaths)
+		}
+		t.Logf("%s: %d deaths", estimator, deaths)
+		if left, err := filepath.Glob(filepath.Join(dir, checkpointDir, "*"+partialExtension)); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is left behind (%v)", estimator, left, err)
+		}
 	}
 }

@@ -51,16 +51,26 @@ func longForm(t *testing.T, variable string, short int) int {
 }
 
 // killed is the run that is killed: with trials, so that every stage takes a part of it, kept after every step.
-func killed(out string) []string {
-	return append(slices.Clone(small), "--rule", "auto", "--estimator", "ekfac", "--quiet", "--save-every", "1ns", "--out", out)
+func killed(out, estimator string) []string {
+	return append(slices.Clone(small), "--rule", "auto", "--estimator", estimator, "--quiet", "--save-every", "1ns", "--out", out)
 }
 
 // A run that is killed at a random moment and continued ends with the files of an unbroken one, bit for bit but for times: models, curves,
 // scores, result. The long form, with more moments than these, is bench/robust.sh.
 func TestKilledRunsContinue(t *testing.T) {
+	estimators := []string{"ekfac", "cg", "metagradient"}
 	kills := longForm(t, "DATADROPOUT_KILLS", 3)
+	for k, estimator := range estimators {
+		killRuns(t, estimator, (kills+k)/len(estimators))
+	}
+}
+
+func killRuns(t *testing.T, estimator string, kills int) {
+	if kills == 0 {
+		return
+	}
 	whole := filepath.Join(t.TempDir(), "whole")
-	unbroken, said := child(killed(whole)...)
+	unbroken, said := child(killed(whole, estimator)...)
 	began := time.Now()
 	if err := unbroken.Run(); err != nil {
 		t.Fatal(err, said)
@@ -72,7 +82,7 @@ func TestKilledRunsContinue(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), fmt.Sprint("run", k))
 		// A moment of each of as many equal stretches of the time that the whole takes.
 		moment := time.Duration((float64(k) + rng.Float64()) / float64(kills) * float64(took))
-		c, said := child(killed(dir)...)
+		c, said := child(killed(dir, estimator)...)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -88,24 +98,24 @@ func TestKilledRunsContinue(t *testing.T) {
 		}
 		// A kill damages nothing.
 		if code, stdout, stderr := runCommand(t, "check", "--run", dir); code != exitDone && !strings.Contains(stderr, "no such directory") && !strings.Contains(stderr, "no file with") {
-			t.Errorf("killed after %v: check: exit code %d, %q, %q", moment, code, stdout, stderr)
+			t.Errorf("%s killed after %v: check: exit code %d, %q, %q", estimator, moment, code, stdout, stderr)
 		}
-		if code, _, stderr := runCommand(t, append(killed(dir), "--resume")...); code != exitDone {
-			t.Errorf("killed after %v: exit code %d, %q", moment, code, stderr)
+		if code, _, stderr := runCommand(t, append(killed(dir, estimator), "--resume")...); code != exitDone {
+			t.Errorf("%s killed after %v: exit code %d, %q", estimator, moment, code, stderr)
 			continue
 		}
-		sameRun(t, fmt.Sprint("killed after ", moment), dir, whole)
+		sameRun(t, fmt.Sprint(estimator, " killed after ", moment), dir, whole)
 		if code, stdout, _ := runCommand(t, "check", "--run", dir); code != exitDone || strings.Contains(stdout, "without") {
-			t.Errorf("killed after %v and continued: check: exit code %d, %q", moment, code, stdout)
+			t.Errorf("%s killed after %v and continued: check: exit code %d, %q", estimator, moment, code, stdout)
 		}
 	}
-	t.Logf("%d of %d kills hit the run, of %v, while it was at work, %d of them in the middle of a training or of scoring", hit, kills, took.Round(time.Millisecond), partial)
+	t.Logf("%s: %d of %d kills hit the run, of %v, while it was at work, %d of them in the middle of a training or of scoring", estimator, hit, kills, took.Round(time.Millisecond), partial)
 }
 
 // A killed run leaves no lock, and one that is at work has it.
 func TestRunningProcessHasTheLock(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	args := append(killed(dir), "--epochs", "100000")
+	args := append(killed(dir, "ekfac"), "--epochs", "100000")
 	c, said := child(args...)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
