@@ -87,7 +87,7 @@ func (o *runOptions) addFlags(f *pflag.FlagSet) {
 
 // addOutputFlags adds those that every stage has.
 func (o *runOptions) addOutputFlags(f *pflag.FlagSet) {
-	f.DurationVar(&o.keepEvery, "save-every", datadropout.DefaultKeepEvery, "time after which a training that goes on is saved again: what a kill may cost")
+	f.DurationVar(&o.keepEvery, "save-every", datadropout.DefaultKeepEvery, "time after which a training or scores in the making are saved again: what a kill may cost")
 	o.verbosity.addFlags(f)
 }
 
