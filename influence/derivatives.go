@@ -286,13 +286,13 @@ func (d *derivatives) pass(ctx context.Context, name string, graph func([]*Node)
 		each: func(rest []int, use func(at, n int, result []float32)) error {
 			return d.each(ctx, name, graph, direction, rest, use)
 		},
+		made: func(h hash.Hash) {
+			fmt.Fprintf(h, "%s\n%x\n%v\n%d\n%v\n", name, d.model, d.measures, d.batch.Size(), positions)
+			if direction != nil {
+				hashVectors(h, d.along)
+			}
+		},
 	}
-	p.key = p.keeper.of(func(h hash.Hash) {
-		fmt.Fprintf(h, "%s\n%x\n%v\n%d\n%v\n", name, d.model, d.measures, d.batch.Size(), positions)
-		if direction != nil {
-			hashVectors(h, d.along)
-		}
-	})
 	return p.run(use)
 }
 

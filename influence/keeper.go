@@ -236,7 +236,8 @@ const (
 // pass is a pass over samples that fills values, by adding to them or in places that it has not filled before, and is kept between two batches.
 type pass struct {
 	keeper *keeper
-	key    [sha256.Size]byte
+	// made writes what the pass is made of, beside the problem, into a hash; it is asked only where the pass is kept.
+	made func(h hash.Hash)
 	// positions go through each in batches of size, from the first that is not done: each calls use for every batch with the number of
 	// samples that lie before it in what it was given.
 	positions []int
@@ -250,7 +251,7 @@ type pass struct {
 func (p *pass) run(use func(at, n int, result []float32)) error {
 	done := 0
 	if p.keeper != nil && len(p.positions) > p.size { // a single batch has no middle
-		err := p.keeper.resume(&piece{name: passPiece, key: p.key, state: func() (int, int, [][]float64) { return 0, done, p.values }},
+		err := p.keeper.resume(&piece{name: passPiece, key: p.keeper.of(p.made), state: func() (int, int, [][]float64) { return 0, done, p.values }},
 			func(_, at int, values []float64) error {
 				if at > len(p.positions) || at < len(p.positions) && at%p.size != 0 || len(values) != total(p.values) {
 					return fmt.Errorf("it holds %d values at sample %d", len(values), at)

@@ -183,8 +183,8 @@ func (k *kronecker) selfInfluence(ctx context.Context, positions []int, inverses
 		each: func(rest []int, use func(at, n int, result []float32)) error {
 			return k.fisher.each(ctx, "self-influence", k.selfGraph, rest, use)
 		},
+		made: func(h hash.Hash) { fmt.Fprintln(h, "self-influence") },
 	}
-	p.key = p.keeper.of(func(h hash.Hash) { fmt.Fprintln(h, "self-influence") })
 	err := p.run(func(at, n int, values []float32) {
 		for j, x := range values[:n] {
 			out[at+j] = float64(x)
