@@ -11,12 +11,15 @@ import (
 )
 
 // blame names the flag that a usage error is about: the one without which the settings are right, or wrong in another way. check
-// returns the error of the flags without one of them. An error that names a flag, or that no single flag is to blame for, stays as
-// it is.
+// returns the error of the flags without one of them, and of all of them for "". An error that names a flag, or that no single flag is to
+// blame for, stays as it is.
 func blame(err error, given *pflag.FlagSet, check func(without string) error) error {
 	var usage *datadropout.UsageError
 	if given == nil || !errors.As(err, &usage) || strings.Contains(err.Error(), "--") {
 		return err
+	}
+	if again := check(""); again == nil || again.Error() != err.Error() {
+		return err // which is not the flags' alone
 	}
 	// A flag whose value the message repeats comes first: another one may only decide whether that value counts.
 	var found string
@@ -52,6 +55,14 @@ func copyFlags(to, from *pflag.FlagSet, without string) error {
 		failed = to.Set(f.Name, f.Value.String())
 	})
 	return failed
+}
+
+// keepFlags returns the flags of a command as they were given, with variables of their own: reading settings changes those of the command.
+func keepFlags(given *pflag.FlagSet, add func(*pflag.FlagSet)) *pflag.FlagSet {
+	kept := pflag.NewFlagSet("", pflag.ContinueOnError)
+	add(kept)
+	_ = copyFlags(kept, given, "") // what was parsed once parses again
+	return kept
 }
 
 // blame names the flag of a run that a usage error is about.

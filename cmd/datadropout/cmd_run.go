@@ -203,7 +203,7 @@ func (o *runOptions) begin(cmd *cobra.Command, run func(context.Context, *runOpt
 	if err := o.claim(); err != nil {
 		return err
 	}
-	o.given = cmd.Flags()
+	o.given = keepFlags(cmd.Flags(), (&runOptions{settings: defaultSettings()}).addFlags)
 	if err := o.readConfig(cmd.Flags()); err != nil {
 		return o.blame(err)
 	}

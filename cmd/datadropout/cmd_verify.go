@@ -52,7 +52,7 @@ func newVerifyCommand() *cobra.Command {
 			"  datadropout verify --config RUN-DIR/config.yaml --estimators cg,metagradient --fractions 0.02,0.1 --out DIR",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.given = cmd.Flags()
+			o.given = keepFlags(cmd.Flags(), (&verifyOptions{settings: defaultSettings()}).addFlags)
 			if err := o.read(cmd.Flags()); err != nil {
 				return o.blame(err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"image"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -123,4 +124,12 @@ func wrongUsage(t *testing.T, args []string, want string) string {
 		t.Errorf("%v: exit code %d, stdout %q, and on stderr %q", args, code, stdout, stderr)
 	}
 	return stderr
+}
+
+// The flag that is blamed for a value is the one that has it, also where reading the settings has changed what another flag says, and where
+// the message happens to repeat the value of a third.
+func TestTheRightFlagIsBlamed(t *testing.T) {
+	photos := t.TempDir()
+	savePNG(t, filepath.Join(photos, "a.png"), image.NewGray(image.Rect(0, 0, 48, 48)))
+	wrongUsage(t, []string{"run", "--threads", "1", "--seeds", "1", "--data", photos, "--net", "dncnn-7", "--rule", "count:0"}, "datadropout: --rule: rule \"count:0\"")
 }
