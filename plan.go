@@ -131,6 +131,15 @@ func (p *Plan) Left(of func(key string) string) *Plan {
 	return &left
 }
 
+// UpTo returns the plan without the stages after the given one.
+func (p *Plan) UpTo(stage string) *Plan {
+	some := *p
+	later := func(w Work) bool { return slices.Index(Stages, w.Stage) > slices.Index(Stages, stage) }
+	some.Most = slices.DeleteFunc(slices.Clone(p.Most), later)
+	some.Least = slices.DeleteFunc(slices.Clone(p.Least), later)
+	return &some
+}
+
 // Phases lists what has to be measured to say how long the plan takes, in the order in which it comes.
 func (p *Plan) Phases() []Phase {
 	var all []Phase

@@ -56,6 +56,18 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// A plugin that is not there may be another one mistyped.
+func TestMissingSuggestsTheNearest(t *testing.T) {
+	noPlugins(t)
+	for name, want := range map[string]string{"gpu": "did you mean xla:cuda?", "cudda": "did you mean xla:cuda?", "cpuu": "did you mean xla:cpu?", "rocm": "", "cpu": ""} {
+		_, err := pluginPath(xlaPrefix+name, name)
+		var missing *MissingError
+		if !errors.As(err, &missing) || !strings.Contains(err.Error(), want) || (want == "") == strings.Contains(err.Error(), "did you mean") {
+			t.Errorf("xla:%s: %v, want %q", name, err, want)
+		}
+	}
+}
+
 // TestMissing opens plugins that are not there or don't work: each error is one line that names the plugin or what to type.
 func TestMissing(t *testing.T) {
 	dir := noPlugins(t)

@@ -6,7 +6,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
+
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // PluginPathEnv is the environment variable that lists the folders of XLA's plugins, separated by colons; go-xla reads it, too.
@@ -103,6 +106,11 @@ func pluginPath(backend, plugin string) (string, error) {
 		return path, nil
 	}
 	how := "put its plugin, pjrt_c_api_" + plugin + "_plugin.so, into " + installDir()
+	if known := []string{"cuda", "cpu"}; !slices.Contains(known, plugin) {
+		if near := nearest.Name(plugin, append(known, "gpu")); near != "" {
+			how += fmt.Sprintf("; or did you mean %s%s?", xlaPrefix, strings.Replace(near, "gpu", "cuda", 1))
+		}
+	}
 	if plugin == "cuda" {
 		how = "type: datadropout backend install xla:cuda"
 		if !HasGPU() {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // Augmentation says how training images are varied from epoch to epoch. The zero value varies nothing. What is asked for is
@@ -128,7 +130,7 @@ func ParseAugmentation(text string) (Augmentation, error) {
 			}
 			continue
 		default:
-			return a, fmt.Errorf("augmentation %q: unknown term %q; known: %s", text, term, AugmentationSyntax)
+			return a, fmt.Errorf("augmentation %q: unknown term %q%s", text, term, nearest.AmongTerms(term, strings.Split(AugmentationSyntax, ", ")))
 		}
 		var err error
 		if name == "crop" || name == "cutout" {

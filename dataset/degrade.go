@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // Degradation says how a clean image becomes the input of restoration. What is asked for is done in this order: resize, jpeg, poisson,
@@ -111,7 +113,7 @@ func ParseDegradation(text string) (Degradation, error) {
 		case "resize":
 			d.Resize, err = strconv.ParseFloat(value, 64)
 		default:
-			return d, fmt.Errorf("degradation %q: unknown term %q; known: %s", text, term, DegradationSyntax)
+			return d, fmt.Errorf("degradation %q: unknown term %q%s", text, term, nearest.AmongTerms(term, strings.Split(DegradationSyntax, ", ")))
 		}
 		zero := name == "gaussian" && d.Sigma[1] == 0 || name == "poisson" && d.Peak == 0 || name == "jpeg" && d.JPEG == 0 || name == "resize" && d.Resize == 0
 		if err != nil || zero { // zero would leave the term out without a word

@@ -17,6 +17,7 @@ import (
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/fetch"
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 func newDataCommand() *cobra.Command {
@@ -159,7 +160,7 @@ func checkFetch(names []string, dir, source string) error {
 	}
 	for _, name := range names {
 		if _, ok := fetch.Find(name); !ok {
-			return wrong("%q can't be fetched; to be fetched are: %s", name, strings.Join(known, ", "))
+			return wrong("%q can't be fetched%s", name, nearest.Among(name, known))
 		}
 	}
 	if len(names) > 1 && (dir != "" || source != "") {

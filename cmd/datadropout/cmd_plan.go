@@ -94,6 +94,9 @@ func (o *runOptions) estimate(ctx context.Context, c *datadropout.Config, data *
 	if store != nil {
 		p = p.Left(store.Of)
 	}
+	if o.upTo != "" {
+		p = p.UpTo(o.upTo)
+	}
 	m := newMeasurer(backend, data)
 	e, err := m.estimateRun(ctx, p, thorough)
 	if err != nil || o.budget == 0 || store != nil {

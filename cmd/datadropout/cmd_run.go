@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/report"
@@ -31,7 +32,8 @@ type runOptions struct {
 	force  bool
 	budget time.Duration
 	given  *pflag.FlagSet
-	whole  bool          // what is carried out is a whole run, and planned
+	whole  bool          // what is carried out is a whole run
+	upTo   string        // or the stages up to this one
 	lock   *durable.Lock // on the run directory, once it is there
 	// keepEvery is the time between two saves of what is unfinished.
 	keepEvery time.Duration
@@ -186,7 +188,7 @@ func (o *runOptions) carryOut(ctx context.Context, stdout, stderr io.Writer, sta
 	}
 	p := newPrinter(o.verbosity, stdout, stderr)
 	p.begin(c, data, o.out)
-	if o.whole && e == nil && (o.json || !o.quiet) {
+	if (o.whole || o.upTo != "") && e == nil && (o.json || !o.quiet) {
 		if e, err = o.estimate(ctx, &c, data, backend, store, false); err != nil {
 			return o.explain(err)
 		}
@@ -252,7 +254,23 @@ func (o *runOptions) checkOut() error {
 	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
 		return &datadropout.UsageError{Err: fmt.Errorf("%s is a file, not a run directory", o.out)}
 	}
+	if o.resume && !datadropout.HoldsRun(o.out) && !o.setsAnything() {
+		return &dataset.InputError{Path: o.out, Err: errors.New("no run is there to continue")}
+	}
 	return o.checkFree()
+}
+
+// setsAnything says whether a flag is given that is a setting of a run. With some, --resume begins a run that was killed before it had
+// written anything; with none, the directory is probably mistyped.
+func (o *runOptions) setsAnything() bool {
+	if o.given == nil || o.file != "" {
+		return true
+	}
+	set := false
+	o.given.Visit(func(f *pflag.Flag) {
+		set = set || !slices.Contains([]string{"resume", "out", "quiet", "verbose", "json", "threads", "save-every", "budget", "evaluate-test"}, f.Name)
+	})
+	return set
 }
 
 func (o *runOptions) checkFree() error {

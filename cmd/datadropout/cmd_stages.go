@@ -22,7 +22,7 @@ import (
 // is missing of the stages before it, and finds what they have finished.
 
 func newTrainCommand() *cobra.Command {
-	o := &runOptions{settings: defaultSettings()}
+	o := &runOptions{settings: defaultSettings(), upTo: datadropout.StageRound1}
 	test := false
 	cmd := &cobra.Command{
 		Use:   "train --out DIR",
@@ -98,7 +98,7 @@ func newStageCommand(o *runOptions, addFlags func(*pflag.FlagSet), cmd *cobra.Co
 }
 
 func newScoreCommand() *cobra.Command {
-	o := &runOptions{settings: defaultSettings(), stage: "scores"}
+	o := &runOptions{settings: defaultSettings(), stage: "scores", upTo: datadropout.StageInfluence}
 	o.rescored = true
 	return newStageCommand(o, o.addScoreFlags, &cobra.Command{
 		Use:   "score --run DIR",
@@ -127,7 +127,7 @@ func runScore(ctx context.Context, o *runOptions, stdout, stderr io.Writer) erro
 }
 
 func newSelectCommand() *cobra.Command {
-	o := &runOptions{settings: defaultSettings(), stage: "the choice"}
+	o := &runOptions{settings: defaultSettings(), stage: "the choice", upTo: datadropout.StageChoose}
 	return newStageCommand(o, o.addSelectFlags, &cobra.Command{
 		Use:   "select --run DIR",
 		Short: "The third stage of a run: what to drop",

@@ -53,7 +53,10 @@ func TestStagesMakeARun(t *testing.T) {
 	}
 	args := with(out, "--evaluate-test")
 	args[0] = "train"
-	stdout, _ := done(exitDone, args...)
+	stdout, stderr := done(exitDone, args...)
+	if !regexp.MustCompile(`(?m)^plan: 2 trainings in 1 stage, about `).MatchString(stderr) || !strings.Contains(stderr, "1/1 round 1") {
+		t.Errorf("train does not plan its stage alone: %q", stderr)
+	}
 	if !regexp.MustCompile(`(?m)^1 +\d+\.\d\d % +\d\.\d{3} +\d+\.\d\d % +\d\.\d{3} +\d+\.\d s\nNext: datadropout score --run '.*/a run'\n\z`).MatchString(stdout) {
 		t.Errorf("train prints\n%s", stdout)
 	}
@@ -61,7 +64,10 @@ func TestStagesMakeARun(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(out, report.ResultFile)); !os.IsNotExist(err) {
 		t.Error("train leaves a result")
 	}
-	stdout, stderr := done(exitDone, "score", "--run", out, "--estimator", "graddot")
+	stdout, stderr = done(exitDone, "score", "--run", out, "--estimator", "graddot")
+	if !strings.Contains(stderr, "plan: nothing left to train, about ") || !strings.Contains(stderr, "/2 influence  1/1") {
+		t.Errorf("score does not plan what is left up to its stage: %q", stderr)
+	}
 	if !strings.Contains(stderr, "--estimator was cg and is graddot; ") && !strings.Contains(stderr, "--estimator was cg and is graddot: scores and all that follows are made anew") {
 		t.Errorf("score with another estimator says %q", stderr)
 	}

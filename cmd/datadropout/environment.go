@@ -60,7 +60,7 @@ func setFromEnvironment(flags *pflag.FlagSet) error {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			wrong = &datadropout.UsageError{Err: fmt.Errorf("environment variable %s: %w", environmentName(f.Name), err)}
+			wrong = &datadropout.UsageError{Err: fmt.Errorf("environment variable %s: %w", environmentName(f.Name), plainValue(err))}
 		}
 	})
 	return wrong

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -130,7 +131,9 @@ func (m *measurer) estimateRun(ctx context.Context, p *datadropout.Plan, thoroug
 		if e := m.estimate(p); total(e.most) < briefRun.Seconds() {
 			return e, nil
 		}
-		clear(m.speeds)
+		// A phase that takes longer than its share of a measurement is not measured better by a second one.
+		share := measureFor.Seconds() / float64(len(m.speeds))
+		maps.DeleteFunc(m.speeds, func(phase datadropout.Phase, s datadropout.Speed) bool { return s.Sample*float64(phase.Batch) < share })
 	}
 	if err := m.measure(ctx, p, measureFor); err != nil {
 		return nil, err

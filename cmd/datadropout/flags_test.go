@@ -108,6 +108,13 @@ func TestUnknownNamesAreAnsweredWithTheNearest(t *testing.T) {
 		{[]string{"bench", "--phase", "stepp"}, "step"},
 		{[]string{"nets", "resnet21"}, "resnet20"},
 		{[]string{"recipes", "fsat"}, "fast"},
+		{[]string{"run", "--augment", "crop:4,flipp"}, "flip?"},
+		{[]string{"run", "--augment", "brigthness:0.2"}, "brightness:V?"},
+		{[]string{"run", "--net", "dncnn-7", "--degrade", "poison:3"}, "poisson:PEAK?"},
+		{[]string{"data", "fetch", "fasion-mnist"}, "fashion-mnist?"},
+		{[]string{"help", "exitcodes"}, "exit-codes?"},
+		{[]string{"help", "data", "inf"}, "info?"},
+		{[]string{"completion", "bsh"}, "bash?"},
 	} {
 		if line := wrongUsage(t, tt.args, tt.want); !strings.Contains(line, "did you mean") {
 			t.Errorf("%v: %s", tt.args, line)
@@ -132,4 +139,35 @@ func TestTheRightFlagIsBlamed(t *testing.T) {
 	photos := t.TempDir()
 	savePNG(t, filepath.Join(photos, "a.png"), image.NewGray(image.Rect(0, 0, 48, 48)))
 	wrongUsage(t, []string{"run", "--threads", "1", "--seeds", "1", "--data", photos, "--net", "dncnn-7", "--rule", "count:0"}, "datadropout: --rule: rule \"count:0\"")
+}
+
+// What a flag's value has to be is said in plain words.
+func TestValuesOfFlagsInPlainWords(t *testing.T) {
+	for value, want := range map[string]string{
+		"--epochs=abc": `--epochs: "abc" is not a whole number`, "--lr=x": `--lr: "x" is not a number`, "--quiet=maybe": `--quiet: "maybe" is not true or false`,
+		"--budget=3": `--budget: "3" is not a length of time such as 90s, 30m or 2h`, "--epochs=99999999999999999999": "--epochs: 99999999999999999999 is beyond",
+		"--augment=crop": `--augment: augmentation "crop": "crop" needs a number`,
+	} {
+		wrongUsage(t, []string{"run", value}, want)
+	}
+	t.Setenv("DATADROPOUT_EPOCHS", "many")
+	wrongUsage(t, []string{"run"}, `environment variable DATADROPOUT_EPOCHS: --epochs: "many" is not a whole number`)
+}
+
+// --resume with a directory that holds no run is a slip, and trains nothing; with settings it begins the run that was killed before it
+// had written anything.
+func TestResumeWithoutARun(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "none")
+	for _, command := range []string{"run", "plan", "train"} {
+		code, _, stderr := runCommand(t, command, "--resume", "--out", out, "--quiet")
+		if code != exitInput || !strings.Contains(stderr, out+": no run is there to continue") {
+			t.Errorf("%s --resume: exit code %d, %s", command, code, stderr)
+		}
+		if exists(out) {
+			t.Fatalf("%s --resume made %s", command, out)
+		}
+	}
+	if code, _, stderr := runCommand(t, "plan", "--resume", "--out", out, "--train", "40", "--score", "20", "--tune", "20", "--test", "20", "--net", "softmax", "--epochs", "1", "--seeds", "1"); code != exitDone {
+		t.Errorf("with settings: exit code %d, %s", code, stderr)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -85,6 +86,7 @@ func newRootCommand() *cobra.Command {
 		newRecipesCommand(), newBenchCommand(), newBackendCommand(), newDenoiseCommand(), newVersionCommand())
 	addCompletion(root)
 	addTopics(root)
+	refuseUnknownHelp(root)
 	readEnvironment(root)
 	return root
 }
@@ -99,7 +101,26 @@ func flagError(cmd *cobra.Command, err error) error {
 			err = fmt.Errorf("%w, did you mean --%s?", err, near)
 		}
 	}
-	return &datadropout.UsageError{Err: err}
+	return &datadropout.UsageError{Err: plainValue(err)}
+}
+
+// plainValue says in plain words what is wrong with the value of a flag.
+func plainValue(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	wanted, ok := map[string]string{
+		"int": "a whole number", "int64": "a whole number", "uint64": "a whole number of at least 0", "float64": "a number", "bool": "true or false",
+		"duration": "a length of time such as 90s, 30m or 2h",
+	}[bad.GetFlag().Value.Type()]
+	if !ok {
+		return fmt.Errorf("--%s: %w", bad.GetFlag().Name, bad.Unwrap())
+	}
+	if errors.Is(bad.Unwrap(), strconv.ErrRange) {
+		return fmt.Errorf("--%s: %s is beyond what a number can be", bad.GetFlag().Name, bad.GetValue())
+	}
+	return fmt.Errorf("--%s: %q is not %s", bad.GetFlag().Name, bad.GetValue(), wanted)
 }
 
 func unknownCommand(cmd *cobra.Command, args []string) error {

@@ -226,6 +226,9 @@ func (p *textPrinter) leftWords() []string {
 	if run > 0 && run > stage {
 		words = append(words, "run "+duration(run))
 	}
+	if len(words) == 1 && stage <= 0 {
+		words[0] += " left"
+	}
 	return words
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/docs"
+	"github.com/datadropout/datadropout/internal/nearest"
 )
 
 // addTopics adds the pages of help that are no commands: datadropout help TOPIC.
@@ -18,6 +21,44 @@ func addTopics(root *cobra.Command) {
 		{"environment", "Environment variables, config files, and what comes before what", environmentTopic(root)},
 	} {
 		root.AddCommand(&cobra.Command{Use: t.name, Short: t.about, Long: strings.TrimSpace(t.text)})
+	}
+}
+
+// refuseUnknownHelp makes datadropout help and datadropout completion refuse what they do not know, with the nearest name; else they
+// show the help of the command above it as if that had been asked for.
+func refuseUnknownHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			show := cmd.Run
+			cmd.Run = nil
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) == 0 {
+					show(cmd, args)
+					return nil
+				}
+				if found == nil {
+					found, rest = root, args
+				}
+				var known []string
+				for _, c := range found.Commands() {
+					if c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
+						known = append(known, c.Name())
+					}
+				}
+				hint := "; see datadropout help"
+				if near := nearest.Name(rest[0], known); near != "" {
+					hint = ", did you mean " + near + "?"
+				}
+				return &datadropout.UsageError{Err: fmt.Errorf("no help on %q%s", strings.Join(args, " "), hint)}
+			}
+		case "completion":
+			cmd.Args = unknownCommand
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package nearest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,20 @@ func Among(name string, known []string) string {
 		return fmt.Sprintf(", did you mean %s? Known: %s", near, list)
 	}
 	return "; known: " + list
+}
+
+// AmongTerms is [Among] for terms with values: only what comes before the first colon is compared.
+func AmongTerms(term string, known []string) string {
+	name, _, _ := strings.Cut(term, ":")
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i], _, _ = strings.Cut(k, ":")
+	}
+	near, list := Name(name, names), strings.Join(known, ", ")
+	if near == "" {
+		return "; known: " + list
+	}
+	return fmt.Sprintf(", did you mean %s? Known: %s", known[slices.Index(names, near)], list)
 }
 
 // Name returns the known name with the fewest characters to insert, delete, replace or swap, the first of equal ones; nothing
