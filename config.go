@@ -3,6 +3,7 @@ package datadropout
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"github.com/datadropout/datadropout/dataset"
@@ -242,6 +243,18 @@ func (c *Config) validateRun() error {
 
 // ofPictures says whether the data are images of a person's own, as [dataset.OpenPictures] reads them.
 func (c *Config) ofPictures() bool { return slices.Contains(dataset.PicturesNames(), c.Data) }
+
+// DataName is what people call the data: the name of the set or, of images of one's own, of their folder or file.
+func (c *Config) DataName() string {
+	if !c.ofPictures() && c.Data != dataset.FolderName || c.DataDir == "" {
+		return c.Data
+	}
+	path, err := filepath.Abs(c.DataDir)
+	if name := filepath.Base(path); err == nil && name != string(filepath.Separator) {
+		return name
+	}
+	return c.Data
+}
 
 // UsageError marks a setting that is wrong in itself, whatever the data: the command exits with 2.
 type UsageError struct{ Err error }

@@ -71,3 +71,16 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// Images of one's own are called by their folder or file.
+func TestDataName(t *testing.T) {
+	for _, tt := range []struct{ data, dir, want string }{
+		{"mnist", "/data/digits", "mnist"}, {"shapes", "", "shapes"}, {"folder", "/data/my photos", "my photos"}, {"folder", "photos/", "photos"},
+		{"manifest", "lists/labels.csv", "labels.csv"}, {"parquet", "/", "parquet"}, {"folder", "", "folder"},
+	} {
+		c := Config{Data: tt.data, DataDir: tt.dir}
+		if got := c.DataName(); got != tt.want {
+			t.Errorf("%s in %q: %q, want %q", tt.data, tt.dir, got, tt.want)
+		}
+	}
+}

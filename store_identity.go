@@ -127,7 +127,8 @@ func (e *DiffersError) Words(name func(key string) string) string {
 func Changes(differences []Difference, name func(key string) string) string {
 	var list []string
 	for _, d := range differences {
-		what, was, is := "", shown(d.Was), shown(d.Is)
+		var what string
+		was, is := shown(d.Was), shown(d.Is)
 		switch d.Setting {
 		case DifferentData:
 			what, was, is = "the content hash of the data", brief(was), brief(is)

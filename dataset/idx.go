@@ -117,7 +117,7 @@ func openIDX(path string, magic uint32) (_ *idxFile, err error) {
 	buffered := bufio.NewReaderSize(file, 1<<16)
 	f.r = buffered
 	start, err := buffered.Peek(2)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fileError(path, err)
 	}
 	if len(start) == 2 && start[0] == 0x1f && start[1] == 0x8b {
@@ -229,7 +229,7 @@ func (f *idxFile) readValues() ([]byte, error) {
 	switch {
 	case n > 0:
 		return nil, inputErrorf(f.path, "more bytes follow the last of %d records, at offset %d%s", f.dims[0], f.header+f.size, f.unpacked())
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return nil, inputErrorf(f.path, "%s after the last of %d records: %w", f.unreadable(), f.dims[0], err)
 	}
 	return values, nil

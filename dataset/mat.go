@@ -143,7 +143,6 @@ func (m *matFile) element() error {
 	if kind == matMatrix {
 		padding := min(-size&7, m.left)
 		m.left -= padding
-		size += padding
 		element = io.MultiReader(element, io.LimitReader(m.r, padding))
 	}
 	_, err := io.Copy(io.Discard, element)

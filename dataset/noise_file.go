@@ -35,7 +35,7 @@ func parseTransitions(raw []byte, classes int) ([][]float64, error) {
 	var rows [][]float64
 	for {
 		record, err := r.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -117,7 +117,7 @@ func parseLabels(raw []byte, column string, n, classes int) ([]int, error) {
 	labels := make([]int, 0, min(n, len(raw)))
 	for {
 		record, err := r.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -126,7 +126,7 @@ func parseLabels(raw []byte, column string, n, classes int) ([]int, error) {
 		line, _ := r.FieldPos(0)
 		if first {
 			first = false
-			header := false
+			var header bool
 			if at, header, err = findColumn(record, column); err != nil {
 				return nil, fmt.Errorf("line %d: %w", line, err)
 			}

@@ -216,16 +216,6 @@ func (c *parquetColumn) addChunk(chunk *format.ColumnChunk, rows, size int64) er
 	return nil
 }
 
-// column returns the number of the column with the name, or -1.
-func (p *parquetFile) column(name string) int {
-	for k, c := range p.columns {
-		if c.name == name {
-			return k
-		}
-	}
-	return -1
-}
-
 // scan calls visit with the values of a column, page by page, and the row of the first of them. They are visit's only while it
 // runs. An error of visit ends the scan and is returned as it is.
 func (p *parquetFile) scan(ctx context.Context, column int, visit func(row int64, v *parquetValues) error) error {

@@ -83,7 +83,7 @@ func (o *Options) get(ctx context.Context, address string, f File, out file) (re
 		switch {
 		case err == io.EOF:
 			return resumed, nil
-		case err != nil && context.Cause(ctx) == errStalled:
+		case err != nil && errors.Is(context.Cause(ctx), errStalled):
 			return resumed, errStalled
 		case err != nil:
 			return resumed, fmt.Errorf("interrupted after %d bytes: %w", have, err)

@@ -23,6 +23,8 @@ type Content struct {
 	Recipe string `json:"recipe"`
 	// Classes are the names of the classes.
 	Classes []string `json:"classes"`
+	// Data is what people call the data; empty in files of older versions.
+	Data string `json:"data,omitempty"`
 	// Calibrated says that delta predicts in loss units.
 	Calibrated bool `json:"calibrated"`
 	// Curves holds the mean training loss of every epoch, a list a seed in every arm.
@@ -105,7 +107,7 @@ const (
 // NewContent gathers what the page of a finished run shows.
 func NewContent(o *datadropout.Outcome) (*Content, error) {
 	c := &Content{
-		Schema: contentSchema, Version: datadropout.Version(), Classes: o.Data.Classes(), Calibrated: o.Calibrated,
+		Schema: contentSchema, Version: datadropout.Version(), Data: o.Config.DataName(), Classes: o.Data.Classes(), Calibrated: o.Calibrated,
 		Recipe: recipeWords(o.Config), Curves: o.Curves, References: o.Examined.References, Result: o.Result,
 		Histogram: newHistogram(o),
 	}
@@ -224,7 +226,7 @@ func ReadContent(dir string) (*Content, error) {
 		path := filepath.Join(dir, f.name)
 		raw, err := readFile(dir, f.name)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, &dataset.InputError{Path: path, Err: errors.New("no such file: the run is not finished, or an older version made it")}
+			return nil, &dataset.InputError{Path: path, Err: unfinished(dir, "the run is not finished, or an older version made it")}
 		}
 		if err != nil {
 			return nil, err

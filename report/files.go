@@ -66,6 +66,17 @@ type Checked struct {
 	Err  error
 }
 
+// makesAgain says which command writes a file of a run that is gone.
+func makesAgain(dir, name string) string {
+	switch name {
+	case VerifyFile, VerifyTableFile, VerifyPageFile:
+		return "; the command that made the study makes it again"
+	case RetrainFile:
+		return "; datadropout retrain --run " + durable.ShellWord(dir) + " makes it again"
+	}
+	return "; datadropout run --resume --out " + durable.ShellWord(dir) + " makes it again"
+}
+
 // Check compares every file of a run directory, or of a study's, with its checksum. Unknown are the names of those that have
 // none: what people put there, and what an older version wrote.
 func Check(dir string) (files []Checked, unknown []string, err error) {
@@ -73,7 +84,7 @@ func Check(dir string) (files []Checked, unknown []string, err error) {
 	tell := func(name string, err error) {
 		known[name] = true
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%s: gone", filepath.Join(dir, name))
+			err = fmt.Errorf("%s: gone%s", filepath.Join(dir, name), makesAgain(dir, name))
 		}
 		files = append(files, Checked{name, err})
 	}

@@ -25,7 +25,7 @@ func ReadResult(dir string) (*datadropout.Result, error) {
 	path := filepath.Join(dir, ResultFile)
 	raw, err := readFile(dir, ResultFile)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, &dataset.InputError{Path: path, Err: errors.New("no such file: no finished run is there")}
+		return nil, &dataset.InputError{Path: path, Err: unfinished(dir, "no finished run is there")}
 	}
 	if err != nil {
 		return nil, err

@@ -253,3 +253,14 @@ func keepTXT(o *datadropout.Outcome) []byte {
 	}
 	return b.Bytes()
 }
+
+// unfinished says why a file of a finished run is not in its directory, and what to type where a run began there.
+func unfinished(dir, otherwise string) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return errors.New("there is no such run directory")
+	}
+	if _, err := os.Stat(filepath.Join(dir, ResultFile)); err != nil && datadropout.HoldsRun(dir) {
+		return fmt.Errorf("the run is not finished; it goes on with: datadropout run --resume --out %s", durable.ShellWord(dir))
+	}
+	return errors.New("no such file: " + otherwise)
+}

@@ -34,7 +34,7 @@ var (
 func ReadScores(path string) (*Scores, error) {
 	raw, err := readFile(filepath.Dir(path), filepath.Base(path))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, &dataset.InputError{Path: path, Err: errors.New("no such file: no finished run is there")}
+		return nil, &dataset.InputError{Path: path, Err: unfinished(filepath.Dir(path), "no finished run is there")}
 	}
 	if err != nil {
 		return nil, err

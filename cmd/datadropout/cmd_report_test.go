@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -69,6 +70,15 @@ func TestReportAndReviewRefuse(t *testing.T) {
 		code, _, stderr := runCommand(t, tt.args...)
 		if code != tt.code || !strings.Contains(stderr, tt.says) || strings.Count(strings.TrimSpace(stderr), "\n") > 0 {
 			t.Errorf("%q: exit code %d, %q; want %d and %q in one line", tt.args, code, stderr, tt.code, tt.says)
+		}
+	}
+	// An unfinished run says how it goes on.
+	if err := os.Remove(filepath.Join(dir, report.ResultFile)); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"report", "--run", dir}, {"export", "--run", dir, "--torch"}, {"retrain", "--run", dir}, {"compare", dir, dir}} {
+		if code, _, stderr := runCommand(t, args...); code != exitInput || !strings.Contains(stderr, "datadropout run --resume --out "+durable.ShellWord(dir)) {
+			t.Errorf("%q of an unfinished run: exit code %d, %q", args, code, stderr)
 		}
 	}
 }

@@ -76,6 +76,9 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err := refuseDenoising(o.dir, run.Task, "round 2 by the decisions of a review", chooseAgain(o.dir)); err != nil {
 		return err
 	}
+	if own := filepath.Join(o.dir, report.ReviewFile); o.decisions == own && !exists(own) {
+		return &dataset.InputError{Path: own, Err: fmt.Errorf("no such file: datadropout review --run %s makes it", durable.ShellWord(o.dir))}
+	}
 	decisions, err := report.ReadDecisions(o.decisions)
 	if err != nil {
 		return err

@@ -118,7 +118,7 @@ func TestRetrainRefuses(t *testing.T) {
 		says string
 	}{
 		{[]string{"retrain", "--run", dir, "--decisions", all}, exitUsage, "all 160"},
-		{[]string{"retrain", "--run", dir}, exitInput, report.ReviewFile},
+		{[]string{"retrain", "--run", dir}, exitInput, report.ReviewFile + ": no such file: datadropout review --run " + dir + " makes it"},
 		{[]string{"retrain"}, exitUsage, "--run DIR"},
 		{[]string{"retrain", "--run", t.TempDir()}, exitInput, "no finished run"},
 	} {

@@ -249,7 +249,7 @@ func (o *runOptions) checkOut() error {
 		if o.resume {
 			return &datadropout.UsageError{Err: errors.New("--resume needs --out with the run directory to continue")}
 		}
-		o.out = filepath.Join("runs", fmt.Sprintf("%s-%s-%s", o.config.Data, o.config.Net, time.Now().Format("20060102-150405")))
+		o.out = filepath.Join("runs", fmt.Sprintf("%s-%s-%s", o.config.DataName(), o.config.Net, time.Now().Format("20060102-150405")))
 	}
 	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
 		return &datadropout.UsageError{Err: fmt.Errorf("%s is a file, not a run directory", o.out)}

@@ -97,7 +97,7 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 		return o.blame(err)
 	}
 	if o.out == "" {
-		o.out = filepath.Join("runs", fmt.Sprintf("verify-%s-%s-%s", c.Data, c.Net, time.Now().Format("20060102-150405")))
+		o.out = filepath.Join("runs", fmt.Sprintf("verify-%s-%s-%s", c.DataName(), c.Net, time.Now().Format("20060102-150405")))
 	}
 	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
 		return &datadropout.UsageError{Err: fmt.Errorf("%s is a file, not a directory", o.out)}

@@ -114,7 +114,7 @@ func TestDeletedFilesComeBack(t *testing.T) {
 	put(t, dir, ".result.json.tmp-ABC", []byte("{"))
 	code, stdout, stderr := runCommand(t, "check", "--run", dir)
 	for _, name := range deleted {
-		if code != exitInput || !strings.Contains(stdout, filepath.Join(dir, name)+": gone") {
+		if code != exitInput || !strings.Contains(stdout, filepath.Join(dir, name)+": gone; datadropout run --resume --out "+dir+" makes it again") {
 			t.Errorf("check: exit code %d, %q, %q", code, stdout, stderr)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"image"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -169,5 +170,28 @@ func TestResumeWithoutARun(t *testing.T) {
 	}
 	if code, _, stderr := runCommand(t, "plan", "--resume", "--out", out, "--train", "40", "--score", "20", "--tune", "20", "--test", "20", "--net", "softmax", "--epochs", "1", "--seeds", "1"); code != exitDone {
 		t.Errorf("with settings: exit code %d, %s", code, stderr)
+	}
+}
+
+// A path of images that is not there is answered with the nearest name in its folder, and is told from a mistyped data set.
+func TestMissingPathOfData(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "PHOTOS"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, tt := range []struct {
+		data string
+		code int
+		want string
+	}{
+		{"PHOTSO", exitInput, "PHOTSO: no such file or folder, did you mean PHOTOS?"},
+		{filepath.Join(dir, "FOTOS"), exitInput, "did you mean " + filepath.Join(dir, "PHOTOS")},
+		{filepath.Join(dir, "elsewhere", "x"), exitInput, "no such file or folder"}, {"labels.csv", exitInput, "labels.csv: no such file or folder"},
+		{"fashon-mnist", exitUsage, "did you mean fashion-mnist?"}, {"imagenot", exitUsage, "unknown data set"},
+	} {
+		if code, _, stderr := runCommand(t, "run", "--data", tt.data); code != tt.code || !strings.Contains(stderr, tt.want) {
+			t.Errorf("--data %s: exit code %d, %q, want %d and %q", tt.data, code, stderr, tt.code, tt.want)
+		}
 	}
 }

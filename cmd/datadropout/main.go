@@ -59,6 +59,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	refuseUnknownHelp(root) // the command completion writes to what was set
 	warnOfVariables(root, os.Environ(), stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
@@ -86,7 +87,6 @@ func newRootCommand() *cobra.Command {
 		newRecipesCommand(), newBenchCommand(), newBackendCommand(), newDenoiseCommand(), newVersionCommand())
 	addCompletion(root)
 	addTopics(root)
-	refuseUnknownHelp(root)
 	readEnvironment(root)
 	return root
 }

@@ -54,7 +54,7 @@ func (p *textPrinter) begin(c datadropout.Config, d *datadropout.Data, dir strin
 }
 
 func splitLine(c datadropout.Config, d *datadropout.Data) string {
-	line := fmt.Sprintf("%s: %d training, %d score, %d tune, %d test samples", c.Data, c.Train, c.Score, c.Tune, c.Test)
+	line := fmt.Sprintf("%s: %d training, %d score, %d tune, %d test samples", c.DataName(), c.Train, c.Score, c.Tune, c.Test)
 	if d.Patches != nil {
 		return line + denoisingWords(c, d)
 	}
@@ -216,17 +216,20 @@ func (p *textPrinter) bar(fraction float64) string {
 	return "[" + p.screen.paint(green, strings.Repeat("#", full)) + strings.Repeat("-", progressWidth-full) + "]"
 }
 
+// shortest is the time left below which nothing is said of it.
+const shortest = 50 * time.Millisecond
+
 // leftWords tells how long stage and run still take.
 func (p *textPrinter) leftWords() []string {
 	stage, run := p.progress.left()
 	var words []string
-	if stage > 0 {
+	if stage > shortest {
 		words = append(words, duration(stage)+" left")
 	}
-	if run > 0 && run > stage {
+	if run > shortest && run > stage {
 		words = append(words, "run "+duration(run))
 	}
-	if len(words) == 1 && stage <= 0 {
+	if len(words) == 1 && stage <= shortest {
 		words[0] += " left"
 	}
 	return words
@@ -270,7 +273,9 @@ func (p *textPrinter) endProgress() { p.screen.clear() }
 func (p *textPrinter) result(o *datadropout.Outcome, dir string) {
 	p.finishStage()
 	w := p.stdout
-	fmt.Fprintln(w)
+	if !p.quiet {
+		fmt.Fprintln(w)
+	}
 	t := tabwriter.NewWriter(w, 0, 4, 3, ' ', 0)
 	m := report.MetricOf(o.Result.Metric)
 	samples := "samples"
@@ -299,7 +304,7 @@ func (p *textPrinter) result(o *datadropout.Outcome, dir string) {
 		fmt.Fprintln(w, guards)
 	}
 	fmt.Fprintf(w, "Verdict: %s\n", report.Verdict(o))
-	took := time.Duration(o.Result.Seconds.Total * float64(time.Second)).Round(time.Second / 10)
+	took := duration(seconds(o.Result.Seconds.Total))
 	if o.Result.Denoising != nil {
 		fmt.Fprintf(w, "Took %s; the page to look at is %s, and datadropout denoise --run %s IMAGE applies the network\n", took, filepath.Join(dir, report.PageFile), durable.ShellWord(dir))
 		return

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/report"
 	"github.com/datadropout/datadropout/train"
@@ -127,7 +129,12 @@ func (s *settings) read(f *pflag.FlagSet) error {
 	c := &s.config
 	c.Net = net.Variant(c.Net, s.activation, s.pooling)
 	if c.Task == datadropout.Classification && !slices.Contains(dataset.PicturesNames(), c.Data) && !slices.Contains(dataset.Known(), c.Data) {
-		if name, ok := recognized(c.Data); ok {
+		name, ok := recognized(c.Data)
+		if !ok {
+			if err := missingPath(c.Data); err != nil {
+				return err
+			}
+		} else {
 			c.Data, c.DataDir = name, c.Data
 		}
 	}
@@ -148,6 +155,27 @@ func recognized(path string) (string, bool) {
 		return name, true
 	}
 	return dataset.RecognizePictures(path)
+}
+
+// missingPath is the error of what can't be the name of a data set and is no path either, with the nearest name that is in its folder;
+// nil where it may be a mistyped data set.
+func missingPath(path string) error {
+	if exists(path) || nearest.Name(path, dataset.Known()) != "" {
+		return nil
+	}
+	dir, base := filepath.Split(filepath.Clean(path))
+	entries, _ := os.ReadDir(cmp.Or(dir, "."))
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if near := nearest.Name(base, names); near != "" {
+		return &dataset.InputError{Path: path, Err: fmt.Errorf("no such file or folder, did you mean %s?", filepath.Join(dir, near))}
+	}
+	if dir != "" || strings.ContainsAny(path, `/\.~`) {
+		return &dataset.InputError{Path: path, Err: errors.New("no such file or folder")}
+	}
+	return nil
 }
 
 func (s *settings) readFiles(f *pflag.FlagSet) error {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"github.com/datadropout/datadropout/evidence"
 	"github.com/datadropout/datadropout/report"
@@ -86,7 +85,7 @@ func (p *textPrinter) verified(r *evidence.Result, dir string) {
 		fmt.Fprintf(w, "Note: %s\n", warning)
 	}
 	fmt.Fprintf(w, "Hyper-parameters: %s.\n", r.HyperParameters)
-	fmt.Fprintf(w, "Took %s; the page to look at is %s\n", time.Duration(r.Seconds*float64(time.Second)).Round(time.Second/10), filepath.Join(dir, report.VerifyPageFile))
+	fmt.Fprintf(w, "Took %s; the page to look at is %s\n", duration(seconds(r.Seconds)), filepath.Join(dir, report.VerifyPageFile))
 }
 
 // slope writes a slope where the estimator predicts in loss units.
