@@ -40,7 +40,7 @@ func refuseUnknownHelp(root *cobra.Command) {
 					show(cmd, args)
 					return nil
 				}
-				if found == nil {
+				if found == nil || len(rest) == 0 {
 					found, rest = root, args
 				}
 				var known []string
