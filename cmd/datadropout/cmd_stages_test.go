@@ -153,8 +153,8 @@ func TestInterruptedTrainingGoesOn(t *testing.T) {
 	args := with(out, "--json", "--seeds", "1")
 	args[0] = "train"
 	var stderr bytes.Buffer
-	// The first line begins the run and the second the training; the third tells of its first step.
-	if code := execute(ctx, args, &cancelAfter{lines: 3, cancel: cancel}, &stderr); code != exitInterrupted || !strings.Contains(stderr.String(), "continue with: datadropout train --resume --out "+out) {
+	// The first line begins the run, the second plans it, and the third begins the training; the fourth tells of its first step.
+	if code := execute(ctx, args, &cancelAfter{lines: 4, cancel: cancel}, &stderr); code != exitInterrupted || !strings.Contains(stderr.String(), "continue with: datadropout train --resume --out "+out) {
 		t.Fatalf("exit code %d, %q", code, stderr.String())
 	}
 	partial := filepath.Join(out, "checkpoints", "full-0.training.partial")
