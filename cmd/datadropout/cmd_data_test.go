@@ -59,7 +59,7 @@ func TestDataFetchWrong(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	code, _, errs = runCommand(t, "data", "fetch", "imagenet")
-	if code != exitUsage || !strings.Contains(errs, "to be fetched are: mnist") {
+	if code != exitUsage || !strings.Contains(errs, "known: mnist") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
