@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
 	"gonum.org/v1/gonum/floats"
 
 	"github.com/datadropout/datadropout/cpu"
@@ -128,6 +129,21 @@ func TestLoadDataKeepsTheSplitsApart(t *testing.T) {
 	}
 }
 
+// prepare loads the data of the settings and opens a backend of two threads, for the length of the test.
+func prepare(t *testing.T, c *Config) (*Data, compute.Backend) {
+	t.Helper()
+	data, err := LoadData(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend, err := cpu.New("threads=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(backend.Finalize)
+	return data, backend
+}
+
 // A run whose removal effects are computed with another network and recipe trains its arms with its own, and drops by the
 // other's scores.
 func TestRunWithInfluenceNet(t *testing.T) {
@@ -140,15 +156,7 @@ func TestRunWithInfluenceNet(t *testing.T) {
 		if err := c.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		data, err := LoadData(t.Context(), &c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		backend, err := cpu.New("threads=2")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer backend.Finalize()
+		data, backend := prepare(t, &c)
 		o, err := Run(t.Context(), c, data, backend, NewMemoryStore(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -176,15 +184,7 @@ func TestRunAveragesOverInitializations(t *testing.T) {
 		c := DefaultConfig()
 		c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
 		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator, c.InfluenceSeeds = "softmax", 5, 1, "count:30", estimator, 3
-		data, err := LoadData(t.Context(), &c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		backend, err := cpu.New("threads=2")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer backend.Finalize()
+		data, backend := prepare(t, &c)
 		o, err := Run(t.Context(), c, data, backend, NewMemoryStore(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -240,15 +240,7 @@ func TestRunRecordsForTheEstimator(t *testing.T) {
 		c := DefaultConfig()
 		c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
 		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator = "softmax", 5, 1, "count:30", estimator
-		data, err := LoadData(t.Context(), &c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		backend, err := cpu.New("threads=2")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer backend.Finalize()
+		data, backend := prepare(t, &c)
 		dir := t.TempDir()
 		var first *Outcome
 		for range 2 {

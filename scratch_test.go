@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/datadropout/datadropout/cpu"
 	"github.com/datadropout/datadropout/influence"
 )
 
@@ -21,15 +20,7 @@ func TestRunContinuesScoring(t *testing.T) {
 	c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
 	c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator = "softmax", 3, 1, "count:30", "ekfac"
 	c.ScoreFolds = 1
-	data, err := LoadData(t.Context(), &c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	backend, err := cpu.New("threads=2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer backend.Finalize()
+	data, backend := prepare(t, &c)
 	want, err := Run(t.Context(), c, data, backend, NewMemoryStore(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -122,15 +113,7 @@ func TestRunOutlivesDeathsWhileScoring(t *testing.T) {
 		c.Train, c.Score, c.Tune, c.Test = 300, 150, 50, 50
 		c.Net, c.Recipe.Epochs, c.Seeds, c.Rule, c.Estimator = "softmax", 3, 1, "count:30", estimator
 		c.ScoreFolds, c.InfluenceSeeds, c.Influence.HessianSamples = 2, 1, 200
-		data, err := LoadData(t.Context(), &c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		backend, err := cpu.New("threads=2")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer backend.Finalize()
+		data, backend := prepare(t, &c)
 		want, err := Score(t.Context(), c, data, backend, NewMemoryStore(), nil)
 		if err != nil {
 			t.Fatal(err)

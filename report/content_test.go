@@ -29,7 +29,12 @@ func runDirectory(t *testing.T, o *datadropout.Outcome) string {
 
 // The page made again from the run directory is the page of the run, byte for byte.
 func TestPageMadeAgain(t *testing.T) {
-	dir := runDirectory(t, outcome(t))
+	checkPageMadeAgain(t, runDirectory(t, outcome(t)))
+}
+
+// checkPageMadeAgain removes the page of a run directory and makes it again.
+func checkPageMadeAgain(t *testing.T, dir string) {
+	t.Helper()
 	before, err := os.ReadFile(filepath.Join(dir, PageFile))
 	if err != nil {
 		t.Fatal(err)

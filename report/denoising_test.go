@@ -175,21 +175,7 @@ func TestDenoisingFiles(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	before, err := os.ReadFile(filepath.Join(dir, PageFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := ReadContent(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := WritePage(dir, c); err != nil {
-		t.Fatal(err)
-	}
-	after, err := os.ReadFile(filepath.Join(dir, PageFile))
-	if err != nil || !bytes.Equal(before, after) {
-		t.Errorf("the page made again differs (%v)", err)
-	}
+	checkPageMadeAgain(t, dir)
 	rows := strings.Split(string(imageTable(denoisingOutcome(t, smallDenoising))), "\n")
 	// Patches 0 to 15 have -24e-6, -23e-6, ..., -9e-6: -264e-6 in all; half of them are dropped.
 	if fields := strings.Split(rows[1], ","); len(rows) != 8 || fields[0] != "train/0.png" || fields[1] != "16" || !strings.HasPrefix(fields[2], "-0.00026") || strings.Join(fields[3:], ",") != "0.5,8,blur" {

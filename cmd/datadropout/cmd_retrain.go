@@ -100,16 +100,11 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	backend, err := openBackend(&c.Backend, c.Threads)
+	backend, data, done, err := o.open(ctx, &c, stderr)
 	if err != nil {
 		return err
 	}
-	defer backend.Finalize()
-	data, err := o.load(ctx, &c, stderr)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
+	defer done()
 	amendment, err := report.Revise(data, kept, decisions)
 	if err != nil {
 		return &dataset.InputError{Path: o.decisions, Err: err}

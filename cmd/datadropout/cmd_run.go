@@ -166,16 +166,11 @@ func (o *runOptions) carryOut(ctx context.Context, stdout, stderr io.Writer, sta
 	if err := o.checkSettings(&c); err != nil {
 		return err
 	}
-	backend, err := openBackend(&c.Backend, c.Threads)
+	backend, data, done, err := o.open(ctx, &c, stderr)
 	if err != nil {
 		return err
 	}
-	defer backend.Finalize()
-	data, err := o.load(ctx, &c, stderr)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
+	defer done()
 	var e *estimate
 	if o.whole && o.budget > 0 && !o.resumed { // before anything is written: the settings that fit are those of the run
 		if e, err = o.estimate(ctx, &c, data, backend, nil, true); err != nil {

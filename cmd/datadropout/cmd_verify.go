@@ -102,16 +102,11 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
 		return &datadropout.UsageError{Err: fmt.Errorf("%s is a file, not a directory", o.out)}
 	}
-	backend, err := openBackend(&c.Backend, c.Threads)
+	backend, data, done, err := o.open(ctx, &c, stderr)
 	if err != nil {
 		return err
 	}
-	defer backend.Finalize()
-	data, err := o.load(ctx, &c, stderr)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
+	defer done()
 	c.Influence = o.config.Influence // every estimator has defaults of its own
 	p := newPrinter(o.verbosity, stdout, stderr)
 	c.Seeds = o.study.RetrainSeeds

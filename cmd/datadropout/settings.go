@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gomlx/compute"
 	"github.com/spf13/pflag"
 
 	"github.com/datadropout/datadropout"
@@ -248,6 +249,18 @@ func (s *settings) recipeOver(c datadropout.Config) (datadropout.Config, error) 
 	c.Rule = cmp.Or(named.TwoRound.Rule, c.Rule)
 	c.Estimator = cmp.Or(named.TwoRound.Estimator, c.Estimator)
 	return c, nil
+}
+
+// open opens the backend that the settings name and loads the data. done closes both.
+func (s *settings) open(ctx context.Context, c *datadropout.Config, stderr io.Writer) (engine compute.Backend, data *datadropout.Data, done func(), err error) {
+	if engine, err = openBackend(&c.Backend, c.Threads); err != nil {
+		return nil, nil, nil, err
+	}
+	if data, err = s.load(ctx, c, stderr); err != nil {
+		engine.Finalize()
+		return nil, nil, nil, err
+	}
+	return engine, data, func() { _ = data.Close(); engine.Finalize() }, nil
 }
 
 // load reads the data that the settings, which are resolved, name, and refuses other data than the config file's. Where asked to,
