@@ -38,7 +38,7 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 	r.times.Total = r.times.Round1 + r.times.Influence + r.times.Choose + r.times.Round2 + seconds
 	r.out.Result = Result{
 		Schema: 1, Task: c.Task,
-		Data: DataResult{Name: c.Data, Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
+		Data: DataResult{Name: c.DataName(), Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
 			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Classes(), Image: d.Source().InputDims()},
 		Net:        NetResult{Name: c.Net, Parameters: r.network.Size()},
 		Backend:    c.Backend,

@@ -46,8 +46,7 @@ type Setting struct {
 	// its first epochs. Otherwise a run takes the same synthetic batch. Nesterov is the kind of momentum of a step.
 	Source   dataset.Source
 	Nesterov bool
-	// Seconds is how long to measure; at least three runs are timed. With Brief one is enough, and where the first one, which
-	// compiles, takes longer than Seconds it is all.
+	// Seconds is how long to measure; at least three runs are timed. With Brief one is enough; see brief.go.
 	Seconds float64
 	Brief   bool
 }
@@ -60,7 +59,7 @@ type Measurement struct {
 	// two forward passes for score, and so on; see operations.
 	GFLOPS float64
 	Runs   int
-	// MeanSeconds is the mean time of a run, and FirstSeconds what the first run took, which compiles.
+	// MeanSeconds is the mean time of a run of the whole batch, and FirstSeconds what its first run takes, which compiles.
 	MeanSeconds, FirstSeconds float64
 }
 
@@ -81,7 +80,7 @@ func operations(n *net.Network, phase string, directions int) float64 {
 	return step
 }
 
-// Run measures one setting on a backend with synthetic data.
+// Run measures one setting on a backend.
 func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement, error) {
 	if !slices.Contains(Phases, s.Phase) {
 		return nil, fmt.Errorf("unknown phase %q%s", s.Phase, nearest.Among(s.Phase, Phases))
@@ -99,38 +98,61 @@ func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement,
 	}
 	w := newWorkload(backend, network, s)
 	defer w.close()
-	began := time.Now()
-	if err := w.run(); err != nil { // compiles
+	var t timing
+	var err error
+	if s.Brief {
+		t, err = w.brief(ctx, s)
+	} else {
+		w.load(s.Batch)
+		t, err = w.timed(ctx, func(t timing) bool { return len(t.runs) < 3 || t.spent < s.Seconds })
+	}
+	if err != nil {
 		return nil, err
 	}
-	first := time.Since(began).Seconds()
-	times, least := []float64{}, 3
-	if s.Brief {
-		least = 1
-		if first > s.Seconds {
-			times, least = append(times, first), 0
-		}
+	slices.Sort(t.runs)
+	rate := float64(t.batch) / t.runs[len(t.runs)/2]
+	whole := t.mean() + t.sample*float64(s.Batch-t.batch)
+	return &Measurement{
+		ImagesPerSecond: rate, GFLOPS: rate * operations(network, s.Phase, max(1, s.Directions)) / 1e9, Runs: len(t.runs),
+		MeanSeconds: whole, FirstSeconds: whole + max(0, t.first-t.mean()),
+	}, nil
+}
+
+// timing is what was measured of a batch, in seconds.
+type timing struct {
+	batch int
+	// sample is what another sample in the batch takes, where it is a part of the one that was asked for.
+	sample float64
+	// first is what the first run took, which compiles; runs are the others, and spent their sum.
+	first, spent float64
+	runs         []float64
+}
+
+func (t timing) mean() float64 { return t.spent / float64(len(t.runs)) }
+
+// timed runs a phase while more says so of what was measured.
+func (w *workload) timed(ctx context.Context, more func(timing) bool) (timing, error) {
+	t := timing{batch: w.batch}
+	began := time.Now()
+	if err := w.run(); err != nil { // compiles
+		return t, err
 	}
-	for began = time.Now(); len(times) < least || least > 0 && time.Since(began).Seconds() < s.Seconds; {
+	t.first = time.Since(began).Seconds()
+	for more(t) {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return t, err
 		}
 		at := time.Now()
 		if err := w.run(); err != nil {
-			return nil, err
+			return t, err
 		}
-		times = append(times, time.Since(at).Seconds())
+		took := time.Since(at).Seconds()
+		t.runs, t.spent = append(t.runs, took), t.spent+took
 	}
-	mean := 0.0
-	for _, t := range times {
-		mean += t / float64(len(times))
-	}
-	slices.Sort(times)
-	rate := float64(s.Batch) / times[len(times)/2]
-	return &Measurement{ImagesPerSecond: rate, GFLOPS: rate * operations(network, s.Phase, max(1, s.Directions)) / 1e9, Runs: len(times), MeanSeconds: mean, FirstSeconds: first}, nil
+	return t, nil
 }
 
-// workload is a compiled phase with its inputs.
+// workload is a compiled phase with its inputs. Samples have to be loaded before it runs.
 type workload struct {
 	backend compute.Backend
 	net     *net.Network
@@ -138,6 +160,8 @@ type workload struct {
 	exec    *Exec
 	engine  *train.Engine
 	args    []any
+	// batch is the number of samples; inputs and targets are among the arguments from place x on.
+	batch, x int
 	// samples is the batch that is filled anew for every run, from position at on; nil for synthetic samples.
 	samples *train.Batch
 	source  dataset.Source
@@ -156,32 +180,22 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 		w.loss = train.SquaredError{}
 	}
 	w.engine = train.NewEngine(backend, n, w.loss)
-	rng := rand.New(rand.NewPCG(1, 2))
 	theta, state := n.Init(1)
-	var x, y *tensors.Tensor
-	if s.Source != nil {
-		w.source, w.samples = s.Source, train.NewBatch(s.Source, s.Batch)
-		x, y = w.samples.X, w.samples.Y
-	} else {
-		x, y = w.batch(rng, s.Batch)
-	}
+	w.source = s.Source
 	vector := func(v []float32) *tensors.Tensor { return tensors.FromFlatDataAndDimensions(v, len(v)) }
 	build := map[string]func([]*Node) []*Node{
 		"forward": w.forward, "gradient": w.gradient, "step": w.engine.StepGraph, "score": w.score, "hvp": w.hvp, "ggn": w.ggn,
 	}[s.Phase]
 	w.exec = MustNewExec(backend, build).WithName(s.Phase)
 	if s.Phase == "step" {
-		w.carried = 2
-		w.args = []any{vector(theta), vector(make([]float32, len(theta))), x, y,
+		w.carried, w.x = 2, 2
+		w.args = []any{vector(theta), vector(make([]float32, len(theta))), nil, nil,
 			tensors.FromScalar(float32(1e-4)), train.Recipe{Momentum: 0.9, Nesterov: s.Nesterov}.MomentumFactor(), tensors.FromScalar(float32(5e-4))}
 		w.newState = 3
 	} else {
 		w.directions = max(1, s.Directions)
-		direction := make([]float32, w.directions*len(theta))
-		for i := range direction {
-			direction[i] = float32(rng.NormFloat64())
-		}
-		w.args = []any{vector(theta), x, y, tensors.FromFlatDataAndDimensions(direction, w.directions, len(theta))}
+		w.x = 1
+		w.args = []any{vector(theta), nil, nil, tensors.FromFlatDataAndDimensions(normal(w.directions*len(theta)), w.directions, len(theta))}
 	}
 	if len(state) > 0 {
 		w.state = len(w.args)
@@ -195,29 +209,55 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 	return w
 }
 
-// batch draws inputs and targets.
-func (w *workload) batch(rng *rand.Rand, size int) (x, y *tensors.Tensor) {
-	in := append([]int{size}, w.net.Input[:]...)
-	out := append([]int{size}, w.net.Outputs...)
-	draw := func(dims []int) []float32 {
-		n := 1
-		for _, d := range dims {
-			n *= d
+// load takes the given number of samples for every run from now on.
+func (w *workload) load(batch int) {
+	w.batch = batch
+	for _, old := range w.args[w.x : w.x+2] {
+		if old != nil {
+			_ = old.(*tensors.Tensor).FinalizeAll() // frees memory early, no more
 		}
-		v := make([]float32, n)
-		for i := range v {
-			v[i] = float32(rng.NormFloat64())
-		}
-		return v
 	}
-	targets := draw(out)
-	if len(w.net.Outputs) == 1 {
+	if w.source != nil {
+		w.samples = train.NewBatch(w.source, batch)
+		w.args[w.x], w.args[w.x+1] = w.samples.X, w.samples.Y
+		return
+	}
+	in, out := w.shapes(batch)
+	targets := normal(product(out))
+	if len(out) == 2 {
 		clear(targets)
-		for i := range size {
-			targets[i*w.net.Outputs[0]+rng.IntN(w.net.Outputs[0])] = 1
+		for i := range batch {
+			targets[i*out[1]+i%out[1]] = 1
 		}
 	}
-	return tensors.FromFlatDataAndDimensions(draw(in), in...), tensors.FromFlatDataAndDimensions(targets, out...)
+	w.args[w.x], w.args[w.x+1] = tensors.FromFlatDataAndDimensions(normal(product(in)), in...), tensors.FromFlatDataAndDimensions(targets, out...)
+}
+
+// shapes are the dimensions of inputs and targets.
+func (w *workload) shapes(batch int) (in, out []int) {
+	return append([]int{batch}, w.net.Input[:]...), append([]int{batch}, w.net.Outputs...)
+}
+
+func product(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}
+
+// normal returns n numbers from a normal distribution, of which no more differ than a measurement needs.
+func normal(n int) []float32 {
+	const different = 1<<16 + 1
+	rng := rand.New(rand.NewPCG(1, 2))
+	v := make([]float32, n)
+	for i := range min(n, different) {
+		v[i] = float32(rng.NormFloat64())
+	}
+	for have := different; have < n; have *= 2 {
+		copy(v[have:], v[:have])
+	}
+	return v
 }
 
 // fill loads the next samples into the batch; there may be fewer than it holds.

@@ -30,13 +30,15 @@ var errFinalized = errors.New("cpu: already finalized")
 
 // Backend is the cpu backend; see the package comment. It implements compute.Backend and is safe for concurrent use.
 type Backend struct {
-	threads   int
-	pool      *kernel.Pool
-	memory    freeList
-	arenas    arenaPool
-	reference compute.Backend // the pure-Go backend, sequential: shapes, checks, and the delegated operations
-	finalized atomic.Bool
-	fuse      bool
+	threads int
+	pool    *kernel.Pool
+	memory  freeList
+	arenas  arenaPool
+	// planned and used are the bytes of the largest arena among the programs that were compiled and that were run.
+	planned, used atomic.Int64
+	reference     compute.Backend // the pure-Go backend, sequential: shapes, checks, and the delegated operations
+	finalized     atomic.Bool
+	fuse          bool
 
 	trace func(step string, d time.Duration) // for measurements: called after every step
 }
@@ -122,6 +124,16 @@ func (b *Backend) Capabilities() compute.Capabilities {
 		}
 	}
 	return c
+}
+
+// Scratch returns how many bytes of memory beside inputs and outputs the largest program needs that was compiled so far, and the
+// largest that was run.
+func (b *Backend) Scratch() (compiled, run int64) { return b.planned.Load(), b.used.Load() }
+
+// raise makes v at least x.
+func raise(v *atomic.Int64, x int64) {
+	for old := v.Load(); old < x && !v.CompareAndSwap(old, x); old = v.Load() {
+	}
 }
 
 // Finalize implements compute.Backend. Buffers of the backend can't be used afterwards.

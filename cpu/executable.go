@@ -85,6 +85,7 @@ func (x *Executable) Execute(inputs []compute.Buffer, donate []bool, device comp
 func (p *plan) execute(x *Executable, bufs []*Buffer, mems [][]byte, donate []bool) (_ []compute.Buffer, err error) {
 	r := p.newRun()
 	arena := p.backend.arenas.get(p.arena)
+	raise(&p.backend.used, int64(p.arena))
 	outputs := make([]compute.Buffer, len(p.outputs))
 	reused := make([]bool, len(bufs))
 	for i := range donate {

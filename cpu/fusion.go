@@ -18,7 +18,10 @@ type unit struct {
 	n      int             // elements, for groups
 	cost   int             // bound of the registers of a group
 	inner  int             // elements of the sums of its sinks, 0 if it has none
-	merged bool            // it went into another one
+
+	next []*unit // the units that read its results, some of them more than once, and perhaps itself
+	into *unit   // the one that it went into, nil if it is still there
+	seen int     // the last search that came here
 }
 
 // isNeeded says whether somebody outside of the unit reads the value.
@@ -60,8 +63,9 @@ type reader struct {
 // the group, unless the group depends on one of these. If all readers are in groups, and it is cheap to compute from
 // one array, it is computed in each of them instead of passing through memory.
 type fuser struct {
-	units   map[*operation][]*unit
-	readers map[*value][]reader
+	units    map[*operation][]*unit
+	readers  map[*value][]reader
+	searches int // how many were made; see leadsTo
 }
 
 func (p *planner) fuse(f *Function) ([]*unit, error) {
@@ -85,7 +89,7 @@ func (p *planner) fuse(f *Function) ([]*unit, error) {
 		}
 		all = append(all, s.place(op, p.backend.fuse)...)
 	}
-	all = slices.DeleteFunc(all, func(u *unit) bool { return u.merged })
+	all = slices.DeleteFunc(all, func(u *unit) bool { return u.into != nil })
 	for _, u := range all {
 		slices.SortFunc(u.ops, func(a, b *operation) int { return cmp.Compare(a.id, b.id) })
 	}
@@ -126,6 +130,9 @@ func (s *fuser) place(op *operation, fuse bool) []*unit {
 			u.needed = map[*value]bool{op.out[0]: true}
 		}
 		s.units[op] = append(s.units[op], u)
+		for _, out := range op.out {
+			s.follow(u, out)
+		}
 		return []*unit{u}
 	}
 	if !fuse || len(op.out) != 1 {
@@ -149,6 +156,7 @@ func (s *fuser) place(op *operation, fuse bool) []*unit {
 		u.cost += operationCost(op)
 		if needed {
 			u.needed[v] = true
+			s.follow(u, v)
 		}
 		s.units[op] = append(s.units[op], u)
 	}

@@ -18,34 +18,40 @@ func (s *fuser) groups(v *value) (groups []*unit, outside bool) {
 	return groups, outside
 }
 
+// follow notes that the readers of v come after u, which computes it.
+func (s *fuser) follow(u *unit, v *value) {
+	for _, r := range s.readers[v] {
+		if r.op != nil {
+			u.next = append(u.next, s.units[r.op]...)
+		}
+	}
+}
+
+// current is the unit itself, or what it has become a part of.
+func (u *unit) current() *unit {
+	for u.into != nil {
+		u = u.into
+	}
+	return u
+}
+
 // leadsTo returns a function that says whether a unit is the target or comes before it: whether there is a way from its
-// results to the target.
+// results to the target. It holds until the next one is asked for.
 func (s *fuser) leadsTo(target *unit) func(u *unit) bool {
-	seen := make(map[*unit]bool)
+	s.searches++
+	search := s.searches
 	var reaches func(u *unit) bool
 	reaches = func(u *unit) bool {
 		if u == target {
 			return true
 		}
-		if seen[u] {
+		if u.seen == search {
 			return false
 		}
-		seen[u] = true
-		for _, op := range u.ops {
-			for _, out := range op.out {
-				if !u.isNeeded(out) {
-					continue
-				}
-				for _, r := range s.readers[out] {
-					if r.op == nil {
-						continue
-					}
-					for _, next := range s.units[r.op] {
-						if next != u && reaches(next) {
-							return true
-						}
-					}
-				}
+		u.seen = search
+		for _, next := range u.next {
+			if reaches(next.current()) {
+				return true
 			}
 		}
 		return false
@@ -88,7 +94,8 @@ func (s *fuser) unite(a, b *unit) {
 		a.needed[v] = true
 	}
 	a.inner = max(a.inner, b.inner)
-	b.merged = true
+	a.next = append(a.next, b.next...)
+	b.into = a
 }
 
 // sinks is the number of sums at the end of a group.

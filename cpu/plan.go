@@ -153,6 +153,7 @@ func (p *plan) place() {
 	p.shareInPlace()
 	p.chooseDonors()
 	p.pack()
+	raise(&p.backend.planned, int64(p.arena))
 }
 
 // shareInPlace lets a step write where an input lies that it is the last to read.

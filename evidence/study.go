@@ -112,7 +112,7 @@ func (r *runner) begin() {
 	c, d := r.Config, r.Data
 	r.result = &Result{
 		Schema: 1, Version: datadropout.Version(), Task: c.Task,
-		Data: datadropout.DataResult{Name: c.Data, Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
+		Data: datadropout.DataResult{Name: c.DataName(), Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
 			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train)},
 		Net: datadropout.NetResult{Name: c.Net, Parameters: r.network.Size()}, Backend: c.Backend, Metric: train.CrossEntropy{}.Metric(),
 		Seed: c.Seed, LabelNoise: c.LabelNoise, Recipe: c.Recipe, Influence: c.Influence, HyperParameters: FixedBefore,

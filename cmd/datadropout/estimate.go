@@ -105,12 +105,22 @@ func (m *measurer) measure(ctx context.Context, p *datadropout.Plan, budget time
 	return nil
 }
 
+// unused is the memory that batches take which were compiled but not run, as they take too long, over what was run.
+func (m *measurer) unused() int64 {
+	b, ok := m.backend.(interface{ Scratch() (compiled, run int64) })
+	if !ok {
+		return 0
+	}
+	compiled, run := b.Scratch()
+	return compiled - run
+}
+
 // estimate says what a plan takes, after it was measured.
 func (m *measurer) estimate(p *datadropout.Plan) *estimate {
 	speed := func(phase datadropout.Phase) datadropout.Speed { return m.speeds[phase] }
 	e := &estimate{
 		plan: p, most: datadropout.Seconds(p.Most, speed), least: datadropout.Seconds(p.Least, speed),
-		memory: int64(memoryMargin*float64(datadropout.PeakMemory())) + p.Memory, disk: p.Disk, measured: m.spent,
+		memory: int64(memoryMargin*float64(datadropout.PeakMemory()+m.unused())) + p.Memory, disk: p.Disk, measured: m.spent,
 	}
 	for _, w := range p.Most {
 		if w.Kind == datadropout.KindTraining {
