@@ -176,6 +176,8 @@ func (c *Config) validateDenoising() error {
 		return usagef("real pairs have their own noise: leave out the degradation %s", d.Degrade)
 	case d.TestSigma < 0 || d.TestSigma > dataset.MostSigma || math.IsNaN(d.TestSigma):
 		return usagef("the sigma of the test images must lie in 0..%d gray levels, got %v", dataset.MostSigma, d.TestSigma)
+	case d.TestSigma != 0 && d.Degrade.Sigma[0] == d.Degrade.Sigma[1] && d.TestSigma != d.Degrade.Sigma[0]:
+		return usagef("the sigma of the test images is that of training unless that is a range, such as 0-%g", 2*d.TestSigma)
 	}
 	for _, kind := range d.BadKinds {
 		if !slices.Contains(dataset.BadPairKinds, kind) {

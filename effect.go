@@ -21,9 +21,10 @@ type Effect struct {
 	// Difference is the mean over seeds of the paired difference, in the metric's units (accuracy: 0..1).
 	Difference float64 `json:"metric_difference"`
 	// CI95 is the 95 % interval of the mean difference by Student's t with seeds-1 degrees of freedom.
-	// With one seed there is no interval: both ends are NaN in Go and null in JSON.
+	// With one seed there is no interval, nor where all seeds differ by the same, which says that a metric in steps has tied or that
+	// the seeds are no different trainings: both ends are NaN in Go and null in JSON.
 	CI95 Interval `json:"ci95"`
-	// P is the two-sided p value of the paired t test; NaN (null) with one seed.
+	// P is the two-sided p value of the paired t test; NaN (null) where there is no interval.
 	P Number `json:"p_value"`
 	// Verdict is one of the constants above.
 	Verdict string `json:"verdict"`
@@ -31,7 +32,7 @@ type Effect struct {
 	// deviation are those found (see [Power]). 0 when the interval excludes zero already, -1 when a hundred would not do.
 	MoreSeeds int `json:"more_seeds"`
 	// Detectable is the true difference that this many seeds likely show, with a power of 80 % at the deviation found; NaN (null)
-	// with one seed.
+	// where there is no interval.
 	Detectable Number `json:"detectable_difference"`
 }
 
@@ -50,12 +51,12 @@ func PairedEffect(a, b []float64) Effect {
 	diff := minus(a, b)
 	mean := stat.Mean(diff, nil)
 	e := Effect{Difference: mean, Verdict: NoSignificantChange, MoreSeeds: -1}
-	if n == 1 {
+	s := pairedDeviation(diff)
+	if math.IsNaN(s) {
 		e.CI95 = Interval{Number(math.NaN()), Number(math.NaN())}
 		e.P, e.Detectable = Number(math.NaN()), Number(math.NaN())
 		return e
 	}
-	s := stat.StdDev(diff, nil)
 	e.Detectable = Number(detectable(s, n))
 	half := halfWidth(s, n)
 	e.CI95 = Interval{Number(mean - half), Number(mean + half)}
@@ -71,6 +72,19 @@ func PairedEffect(a, b []float64) Effect {
 	return e
 }
 
+// pairedDeviation is the standard deviation of paired differences. It is NaN where they do not say what it is: a single one, or several that
+// are the same, but for rounding, and not zero.
+func pairedDeviation(differences []float64) float64 {
+	if len(differences) < 2 {
+		return math.NaN()
+	}
+	mean, s := stat.MeanStdDev(differences, nil)
+	if mean != 0 && s <= 1e-9*math.Abs(mean) {
+		return math.NaN()
+	}
+	return s
+}
+
 func halfWidth(s float64, n int) float64 {
 	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
 	return t.Quantile(1-significance/2) * s / math.Sqrt(float64(n))
@@ -78,10 +92,7 @@ func halfWidth(s float64, n int) float64 {
 
 func pairedP(mean, s float64, n int) float64 {
 	if s == 0 {
-		if mean == 0 {
-			return 1
-		}
-		return 0
+		return 1 // and so is the mean
 	}
 	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
 	return 2 * t.Survival(math.Abs(mean)/(s/math.Sqrt(float64(n))))

@@ -54,6 +54,27 @@ func TestPairedEffect(t *testing.T) {
 	}
 }
 
+// Equal differences are no proof: with three seeds and a metric in steps they come by chance.
+func TestPairedEffectOfTiedSeedsHasNoInterval(t *testing.T) {
+	for _, tt := range [][2][]float64{
+		{{0.86, 0.84}, {0.85, 0.83}},
+		{{0.8601, 0.8401, 0.8201}, {0.86, 0.84, 0.82}},
+		{{0.7, 0.7}, {0.8, 0.8}},
+	} {
+		e := PairedEffect(tt[0], tt[1])
+		if e.Verdict != NoSignificantChange || e.MoreSeeds != -1 || e.Difference == 0 {
+			t.Errorf("%v: %+v", tt, e)
+		}
+		c := newChange(minus(tt[0], tt[1]))
+		for _, v := range []Number{e.CI95[0], e.CI95[1], e.P, e.Detectable, c.CI95[0], c.CI95[1], c.P} {
+			if !math.IsNaN(float64(v)) {
+				t.Errorf("%v: %+v, %+v", tt, e, c)
+				break
+			}
+		}
+	}
+}
+
 func TestPairedEffectOfOneSeedHasNoInterval(t *testing.T) {
 	e := PairedEffect([]float64{0.9}, []float64{0.8})
 	if e.Verdict != NoSignificantChange {

@@ -256,7 +256,7 @@ func (e *Estimates) PValues() []float64 {
 
 // Shrunk returns the posterior means and standard deviations of the true excesses when these are normally distributed around
 // zero over samples and the estimates around them: empirical Bayes (Efron and Morris, JASA 1973), the variance of the prior by
-// moments. It is nil without standard errors.
+// moments. It is nil without standard errors. A standard error of zero is none: nothing is known of such a sample but the prior.
 func (e *Estimates) Shrunk() (mean, deviation []float64) {
 	if e.StandardError == nil {
 		return nil, nil
@@ -270,8 +270,8 @@ func (e *Estimates) Shrunk() (mean, deviation []float64) {
 	mean, deviation = make([]float64, len(excess)), make([]float64, len(excess))
 	for i, x := range excess {
 		v := e.StandardError[i] * e.StandardError[i]
-		if prior+v == 0 {
-			mean[i] = x
+		if v == 0 {
+			deviation[i] = math.Sqrt(prior)
 			continue
 		}
 		mean[i] = x * prior / (prior + v)

@@ -71,10 +71,10 @@ func newChange(differences []float64) Change {
 	n := len(differences)
 	mean := stat.Mean(differences, nil)
 	nan := Number(math.NaN())
-	if n == 1 {
+	s := pairedDeviation(differences)
+	if math.IsNaN(s) {
 		return Change{mean, Interval{nan, nan}, nan}
 	}
-	s := stat.StdDev(differences, nil)
 	half := halfWidth(s, n)
 	return Change{mean, Interval{Number(mean - half), Number(mean + half)}, Number(pairedP(mean, s, n))}
 }

@@ -7,11 +7,12 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Changes by hand: on score the metric rises by 3, 4 and 5 hundredths, on tune by 2, 2 and 2, on test by 1, 1 and 4.
+// Changes by hand: on score the metric rises by 3, 4 and 5 hundredths, on tune by 2, 2 and 2 with a loss
+// that falls by 2, 2 and 3 tenths, on test by 1, 1 and 4.
 func TestGap(t *testing.T) {
 	full := &ArmResult{ScoreMetric: []float64{0.5, 0.5, 0.5}, ScoreLoss: []float64{1, 1, 1}, TuneMetric: []float64{0.5, 0.5, 0.5}, TuneLoss: []float64{1, 1, 1},
 		TestMetric: []float64{0.5, 0.5, 0.5}, TestLoss: []float64{1, 1, 1}}
-	dropped := &ArmResult{ScoreMetric: []float64{0.53, 0.54, 0.55}, ScoreLoss: []float64{0.7, 0.6, 0.5}, TuneMetric: []float64{0.52, 0.52, 0.52}, TuneLoss: []float64{0.8, 0.8, 0.8},
+	dropped := &ArmResult{ScoreMetric: []float64{0.53, 0.54, 0.55}, ScoreLoss: []float64{0.7, 0.6, 0.5}, TuneMetric: []float64{0.52, 0.52, 0.52}, TuneLoss: []float64{0.8, 0.8, 0.7},
 		TestMetric: []float64{0.51, 0.51, 0.54}, TestLoss: []float64{0.9, 0.9, 0.9}}
 	g := NewGap(ArmsResult{Full: full, Dropped: dropped}, -0.5)
 	// t(0.975; 2) = 4.302653. The changes on score have the deviation 0.01. Score minus test is 2, 3 and 1 hundredths.
@@ -23,14 +24,21 @@ func TestGap(t *testing.T) {
 	}{
 		{"score", g.Score.Metric, 0.04, 0.01 * half},
 		{"score loss", g.Score.Loss, -0.4, 0.1 * half},
-		{"tune", g.Tune.Metric, 0.02, 0},
+		{"tune", g.Tune.Metric, 0.02, math.NaN()},
+		{"tune loss", g.Tune.Loss, -0.7 / 3, 0.1 / math.Sqrt(3) * half},
 		{"test", g.Test.Metric, 0.02, math.Sqrt(3) * 0.01 * half},
-		{"test loss", g.Test.Loss, -0.1, 0},
+		{"test loss", g.Test.Loss, -0.1, math.NaN()},
 		{"score minus test", g.ScoreMinusTest.Metric, 0.02, 0.01 * half},
 		{"score minus test, loss", g.ScoreMinusTest.Loss, -0.3, 0.1 * half},
-		{"tune minus test, loss", g.TuneMinusTest.Loss, -0.1, 0},
+		{"tune minus test, loss", g.TuneMinusTest.Loss, -0.4 / 3, 0.1 / math.Sqrt(3) * half},
 	} {
 		near(t, tt.name, tt.c.Difference, tt.difference, 1e-12)
+		if math.IsNaN(tt.half) { // all the same: there is no interval
+			if !math.IsNaN(float64(tt.c.CI95[0])) || !math.IsNaN(float64(tt.c.CI95[1])) || !math.IsNaN(float64(tt.c.P)) {
+				t.Errorf("%s: %+v", tt.name, tt.c)
+			}
+			continue
+		}
 		near(t, tt.name+" low", float64(tt.c.CI95[0]), tt.difference-tt.half, 1e-6)
 		near(t, tt.name+" high", float64(tt.c.CI95[1]), tt.difference+tt.half, 1e-6)
 	}

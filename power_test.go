@@ -47,7 +47,7 @@ func TestDetectable(t *testing.T) {
 	if got := Power(detectable(1, 2), 2); math.Abs(got-likely) > 1e-6 {
 		t.Errorf("two seeds: the power is %v", got)
 	}
-	if e := PairedEffect([]float64{1, 1}, []float64{0, 0}); e.Detectable != 0 || e.Verdict != Improved {
+	if e := PairedEffect([]float64{1, 1}, []float64{0, 0}); !math.IsNaN(float64(e.Detectable)) || e.Verdict != NoSignificantChange {
 		t.Errorf("without spread: %+v", e)
 	}
 }

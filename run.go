@@ -61,6 +61,9 @@ func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe 
 	if n := len(d.Split.Score); c.ScoreFolds > n {
 		return nil, usagef("the score split has %d samples, which can't be cut into %d folds", n, c.ScoreFolds)
 	}
+	if rule.Adaptive() && len(d.Split.Tune) < 2 {
+		return nil, usagef("the rule %s chooses by the tune split, which needs at least 2 samples; it has %d", rule, len(d.Split.Tune))
+	}
 	r := &runner{
 		config: c, data: d, rule: rule, backend: backend, store: store, observe: observe, tools: with,
 		out: &Outcome{Config: c, Data: d}, trained: map[string]bool{},

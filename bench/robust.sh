@@ -6,5 +6,5 @@
 #   bench/robust.sh [KILLS [FLIPS-A-FILE]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-DATADROPOUT_KILLS=${1:-25} DATADROPOUT_FLIPS=${2:-20} go test ./cmd/datadropout -count=1 -timeout 3h -v \
+DATADROPOUT_TESTING_KILLS=${1:-25} DATADROPOUT_TESTING_FLIPS=${2:-20} go test ./cmd/datadropout -count=1 -timeout 3h -v \
   -run '^(TestKilledRunsContinue|TestEveryFlippedByteIsNoticed)$'

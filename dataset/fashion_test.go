@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// realData returns the folder of a real data set: below DATADROPOUT_TEST_DATA, or below shared/data beside the checkout. The
+// realData returns the folder of a real data set: below DATADROPOUT_TESTING_DATA, or below shared/data beside the checkout. The
 // test is skipped where neither has it.
 func realData(t *testing.T, name string) string {
 	t.Helper()
 	candidates := []string{filepath.Join("..", "..", "shared", "data", name)}
-	if root := os.Getenv("DATADROPOUT_TEST_DATA"); root != "" {
+	if root := os.Getenv("DATADROPOUT_TESTING_DATA"); root != "" {
 		candidates = []string{filepath.Join(root, name), candidates[0]}
 	}
 	for _, dir := range candidates {
@@ -23,7 +23,7 @@ func realData(t *testing.T, name string) string {
 			return dir
 		}
 	}
-	t.Skipf("no %s in %v; set DATADROPOUT_TEST_DATA to the folder that holds it", name, candidates)
+	t.Skipf("no %s in %v; set DATADROPOUT_TESTING_DATA to the folder that holds it", name, candidates)
 	return ""
 }
 

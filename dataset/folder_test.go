@@ -400,10 +400,10 @@ func withCRC(b []byte) []byte {
 	return b
 }
 
-// BenchmarkOpenFolder reads the folder that DATADROPOUT_TEST_FOLDER names, or one of 1,000 small PNG files; bench/peers has what
+// BenchmarkOpenFolder reads the folder that DATADROPOUT_TESTING_FOLDER names, or one of 1,000 small PNG files; bench/peers has what
 // Pillow does with it.
 func BenchmarkOpenFolder(b *testing.B) {
-	dir := os.Getenv("DATADROPOUT_TEST_FOLDER")
+	dir := os.Getenv("DATADROPOUT_TESTING_FOLDER")
 	if dir == "" {
 		files := map[string][]byte{}
 		for k := range 1000 {

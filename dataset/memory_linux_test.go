@@ -11,7 +11,7 @@ import (
 )
 
 // The variables tell this program to read a folder and to print its peak memory, in place of its tests.
-const memoryFolder, memoryBound = "DATADROPOUT_TEST_MEMORY_FOLDER", "DATADROPOUT_TEST_MEMORY_BOUND"
+const memoryFolder, memoryBound = "DATADROPOUT_TESTING_MEMORY_FOLDER", "DATADROPOUT_TESTING_MEMORY_BOUND"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(memoryFolder); dir != "" {

@@ -50,10 +50,15 @@ func (s Study) Check(o Options) error {
 	return err
 }
 
+var errDenoising = usagef("scores are verified on images of classes; there is nothing yet that verifies those of denoising")
+
 // resolve checks the options and fills in their defaults.
 func (s Study) resolve(o Options) (Options, error) {
 	if err := o.Validate(); err != nil {
 		return o, err
+	}
+	if s.Data.Images == nil {
+		return o, errDenoising
 	}
 	o = o.WithDefaults(s.Data.Planted(s.Data.Split.Train) > 0)
 	if o.Parallel == 0 {

@@ -175,6 +175,9 @@ func TestScoresSameBits(t *testing.T) {
 		if slices.Contains([]string{"arnoldi", "cg", "ekfac", "lissa", "random", "self"}, name) { // these draw
 			p := replayable(t, 1, n, src, r, 2)
 			p.Batch, p.Seed = 8, 4
+			if name == "random" {
+				p.TrainSeed = 4 // so that models of several seeds do not agree
+			}
 			if slices.Equal(score(t, e, p).Delta, first.Delta) {
 				t.Errorf("%s: another seed gives the same scores", name)
 			}

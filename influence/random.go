@@ -21,7 +21,7 @@ func (random) Score(ctx context.Context, p *Problem, progress func(done, total i
 	}
 	n := len(p.Train)
 	delta := make([]float64, n)
-	for i, k := range seeded("random scores", p.Seed).Perm(n) {
+	for i, k := range seeded("random scores", p.TrainSeed).Perm(n) {
 		delta[i] = (float64(2*k+1)/float64(n) - 1) / float64(n)
 	}
 	newCounter(progress, n).add(n)

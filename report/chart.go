@@ -62,15 +62,17 @@ func newScale(values []float64, from, to float64, log bool) scale {
 	if low > high {
 		low, high = 0, 1
 	}
+	// Values that should be the same may differ by rounding, as a mean does from what it is the mean of.
+	same := high-low <= 1e-9*math.Max(math.Abs(low), math.Abs(high))
 	if log {
 		factor := math.Pow(high/low, 0.05)
-		if factor == 1 {
+		if same {
 			factor = 1.2
 		}
 		return scale{low / factor, high * factor, from, to, true}
 	}
 	pad := 0.06 * (high - low)
-	if pad == 0 {
+	if same {
 		pad = math.Max(1e-12, 0.1*math.Abs(low))
 	}
 	return scale{low - pad, high + pad, from, to, false}
@@ -84,7 +86,8 @@ func (s scale) at(v float64) float64 {
 	return s.from + share*(s.to-s.from)
 }
 
-// ticks returns at most some n round values within the scale: multiples of 1, 2 or 5 times a power of ten.
+// ticks returns at most some n round values within the scale: multiples of 1, 2 or 5 times a power of ten. There are none where the
+// scale has no room for numbers that differ.
 func (s scale) ticks(n int) []float64 {
 	if s.log {
 		if t := s.logTicks(); len(t) >= 2 {
@@ -98,9 +101,13 @@ func (s scale) ticks(n int) []float64 {
 			break
 		}
 	}
+	first, last := math.Ceil(s.low/step-1e-9), math.Floor(s.high/step+1e-9)
+	if !(step > 0) || math.Max(math.Abs(first), math.Abs(last)) > 1<<52 { // NaN too
+		return nil
+	}
 	var t []float64
-	for k := math.Ceil(s.low/step - 1e-9); k <= s.high/step+1e-9; k++ {
-		t = append(t, k*step)
+	for k := range int(last-first) + 1 {
+		t = append(t, (first+float64(k))*step)
 	}
 	return t
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"image/color"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -257,7 +258,8 @@ func TestScaleTicks(t *testing.T) {
 // Values that are all the same make a scale all the same.
 func TestScaleOfOneValue(t *testing.T) {
 	for _, log := range []bool{false, true} {
-		for _, values := range [][]float64{{0.5, 0.5}, {1}, {1e-9}} {
+		third := 26. / 30
+		for _, values := range [][]float64{{0.5, 0.5}, {1}, {1e-9}, {third, (third + third + third + third + third) / 5}, {third, math.Nextafter(third, 1)}} {
 			s := newScale(values, 10, 90, log)
 			if at := s.at(values[0]); !(at > 10 && at < 90) {
 				t.Errorf("%v, log %v: %v is drawn at %v", values, log, values[0], at)

@@ -149,7 +149,7 @@ func TestConcurrentDecisions(t *testing.T) {
 
 // A process that is killed while it saves leaves a whole file, with one of the last decisions.
 func TestKilledWhileSaving(t *testing.T) {
-	if dir := os.Getenv("DATADROPOUT_TEST_SAVE_IN"); dir != "" {
+	if dir := os.Getenv("DATADROPOUT_TESTING_SAVE_IN"); dir != "" {
 		d, c := decisionsIn(t, dir)
 		fmt.Println("saving")
 		for k := 0; ; k++ {
@@ -164,7 +164,7 @@ func TestKilledWhileSaving(t *testing.T) {
 	for range 5 {
 		dir := t.TempDir()
 		command := exec.Command(os.Args[0], "-test.run=^TestKilledWhileSaving$")
-		command.Env = append(os.Environ(), "DATADROPOUT_TEST_SAVE_IN="+dir)
+		command.Env = append(os.Environ(), "DATADROPOUT_TESTING_SAVE_IN="+dir)
 		out, err := command.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -122,7 +122,7 @@ func Check(dir string) (files []Checked, unknown []string, err error) {
 			return err
 		case e.IsDir() && e.Name() == CacheDir: // of a study: a damaged file there counts as none
 			return fs.SkipDir
-		case !e.IsDir() && !known[name] && name != durable.LockFile && !slices.Contains(edited, name):
+		case !e.IsDir() && !known[name] && name != durable.LockFile && name != ReviewLock && !slices.Contains(edited, name):
 			unknown = append(unknown, name)
 		}
 		return nil

@@ -90,6 +90,9 @@ func (h Histogram) check() error {
 	if len(h.All) > histogramBins || len(h.Dropped) != len(h.All) || len(h.Planted) != len(h.All) {
 		return errors.New("a histogram whose layers differ in length")
 	}
+	if len(h.All) > 0 && !(h.High > h.Low) {
+		return errors.New("a histogram without a range")
+	}
 	return nil
 }
 

@@ -20,6 +20,9 @@ import (
 //go:embed review.js
 var reviewScript string
 
+// ReviewLock is the file that a review holds in its run directory.
+const ReviewLock = ".review.lock"
+
 // Review is what a page of a review shows beside the content.
 type Review struct {
 	// Nonce marks the page's own style and script, once.
@@ -51,6 +54,11 @@ func NewReviewServer(c *Content, d *Decisions, address net.Addr) (*ReviewServer,
 	s := &ReviewServer{content: c, decisions: d, token: rand.Text(), hosts: []string{net.JoinHostPort(host, port)}, cookie: "datadropout-review-" + port}
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
 		s.hosts = append(s.hosts, net.JoinHostPort("localhost", port))
+	}
+	if port == "80" { // browsers leave it out
+		for _, h := range slices.Clone(s.hosts) {
+			s.hosts = append(s.hosts, strings.TrimSuffix(h, ":80"))
+		}
 	}
 	return s, nil
 }

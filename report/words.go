@@ -118,6 +118,8 @@ func power(e datadropout.Effect, seeds int, m Metric) string {
 	}
 	s := ""
 	switch {
+	case math.IsNaN(float64(e.P)):
+		return " All seeds changed by the same, which says nothing of how much chance there is; use more seeds."
 	case e.MoreSeeds > 0:
 		s = fmt.Sprintf(" %s would likely settle it, if the mean and the spread stay as they are.", Counted(e.MoreSeeds, "more seed"))
 	case e.Difference != 0:

@@ -1,6 +1,6 @@
 """How long Pillow takes to decode a folder of images with two worker processes, beside what
 
-    DATADROPOUT_TEST_FOLDER=DIR go test ./dataset -run XXX -bench OpenFolder
+    DATADROPOUT_TESTING_FOLDER=DIR go test ./dataset -run XXX -bench OpenFolder
 
 measures: the files are read, decoded and handed over as bytes. Run the two in turn on the same folder.
 

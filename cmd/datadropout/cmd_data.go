@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/dataset"
@@ -189,10 +188,7 @@ func fetchSet(ctx context.Context, name, dir, source string, stderr io.Writer) e
 	if len(s.Missing(dir)) == 0 {
 		return nil
 	}
-	p := &downloadProgress{stderr: stderr}
-	if f, ok := stderr.(*os.File); ok {
-		p.terminal = term.IsTerminal(int(f.Fd()))
-	}
+	p := &downloadProgress{stderr: stderr, terminal: newScreen(stderr, os.Getenv).redraws()}
 	err = fetch.Fetch(ctx, s, fetch.Options{Dir: dir, Source: source, Progress: p.show})
 	p.end()
 	if errors.Is(err, context.Canceled) {

@@ -118,6 +118,10 @@ func (o *exportOptions) check() error {
 		err = fmt.Errorf("unknown arm %q%s", o.arm, nearest.Among(o.arm, exportArms))
 	case o.arm != "" && o.weights == "":
 		err = errors.New("--arm is for --weights")
+	case o.seedGiven && o.weights == "":
+		err = errors.New("--seed is for --weights")
+	case o.float32 && filepath.Ext(o.scores) != ".npy":
+		err = errors.New("--float32 is for --scores with a name that ends in .npy")
 	case o.scores != "" && !slices.Contains(scoreFormats, filepath.Ext(o.scores)):
 		err = fmt.Errorf("--scores %s: the name must end in one of %s", o.scores, strings.Join(scoreFormats, ", "))
 	}

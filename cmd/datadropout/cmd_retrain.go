@@ -113,14 +113,14 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
+	again := "datadropout retrain --run " + durable.ShellWord(o.dir) + " --decisions " + durable.ShellWord(o.decisions)
 	store, err := datadropout.OpenDirStore(o.dir, is)
 	if err != nil {
-		return explain(err, "")
+		return explain(err, again)
 	}
 	p := newTextPrinter(stdout, stderr, o.verbosity)
 	result, err := datadropout.Retrain(ctx, c, data, backend, store, run, amendment, p.event)
 	p.endProgress()
-	again := "datadropout retrain --run " + durable.ShellWord(o.dir) + " --decisions " + durable.ShellWord(o.decisions)
 	if err != nil {
 		return explain(err, again)
 	}

@@ -58,7 +58,7 @@ func runReview(ctx context.Context, o *reviewOptions, stdout, stderr io.Writer) 
 		return err
 	}
 	// Of its own, so that a retraining may go on beside a review; it reads review.csv, which is whole at all times.
-	lock, err := durable.NewLock(o.dir, ".review.lock")
+	lock, err := durable.NewLock(o.dir, report.ReviewLock)
 	if err != nil {
 		return err
 	}

@@ -306,7 +306,7 @@ func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data, std
 			return nil, err
 		}
 		var changed []datadropout.Difference
-		if store, changed, err = datadropout.AmendDirStore(o.out, is); err == nil && !o.quiet {
+		if store, changed, err = datadropout.AmendDirStore(o.out, is); err == nil && !o.quiet && !o.json {
 			fmt.Fprintf(stderr, "%s: %s and all that follows are made anew\n", datadropout.Changes(changed, settingName), o.stage)
 		}
 	}

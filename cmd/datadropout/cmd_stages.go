@@ -28,7 +28,7 @@ func newTrainCommand() *cobra.Command {
 		Use:   "train --out DIR",
 		Short: "The first stage of a run: round 1 at every seed",
 		Long: "train trains a network on all training samples at every seed, as run does first, and prints how the models fare on the tune\n" +
-			"split. It has all flags of run: what they say of later stages is kept for these. Continue with score, select and\n" +
+			"split. It has the flags of run but --budget: what they say of later stages is kept for these. Continue with score, select and\n" +
 			"run --resume, each of which does what is missing before it.\n\n" +
 			"The test split is for the end. --evaluate-test shows it all the same: what is decided after that has seen it.\n\n" + stageExitCodes,
 		Example: "  datadropout train --data fashion-mnist --train 5000 --net cnn --out DIR\n  datadropout score --run DIR\n" +

@@ -67,7 +67,7 @@ func TestEveryFlippedByteIsNoticed(t *testing.T) {
 			continue
 		}
 		path := filepath.Join(dir, name)
-		for k := range longForm(t, "DATADROPOUT_FLIPS", 1) - 1 { // the long form: more of them for the command that checks
+		for k := range longForm(t, "DATADROPOUT_TESTING_FLIPS", 1) - 1 { // the long form: more of them for the command that checks
 			put(t, dir, name, flipped(name+fmt.Sprint(k), data))
 			if code, stdout, _ := runCommand(t, "check", "--run", dir); code != exitInput || !strings.Contains(stdout, path+": damaged") {
 				t.Errorf("%s, flip %d: check: exit code %d, %q", name, k, code, stdout)

@@ -22,7 +22,7 @@ const environmentPrefix = "DATADROPOUT_"
 // otherVariables are read by the packages below and stand for no flag. Those for tests begin with testPrefix.
 var otherVariables = []string{dataset.CacheVariable, "DATADROPOUT_CPU_LEVEL", "DATADROPOUT_CPU_WINOGRAD"}
 
-const testPrefix = environmentPrefix + "TEST_"
+const testPrefix = environmentPrefix + "TESTING_"
 
 // environmentName is the variable that stands for a flag: DATADROPOUT_WEIGHT_DECAY for --weight-decay.
 func environmentName(flag string) string {

@@ -66,7 +66,7 @@ func TestEnvironmentAndFilesThatAreWrong(t *testing.T) {
 	t.Setenv("DATADROPOUT_BATCH", "")
 	t.Setenv("DATADROPOUT_JSON", "true")
 	t.Setenv("DATADROPOUT_EPOHCS", "3")
-	t.Setenv("DATADROPOUT_TEST_WHATEVER", "3")
+	t.Setenv("DATADROPOUT_TESTING_WHATEVER", "3")
 	code, stdout, stderr := runCommand(t, "recipes")
 	if code != exitDone || !strings.HasPrefix(stdout, "{") || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "DATADROPOUT_EPOHCS stands for no flag; did you mean DATADROPOUT_EPOCHS?") {
 		t.Errorf("exit code %d: %.80s, %s", code, stdout, stderr)

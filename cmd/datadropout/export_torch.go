@@ -54,7 +54,8 @@ func printTorch(w io.Writer, dir string, c *datadropout.Config) error {
 	_, err = fmt.Fprintf(w, "# dataset: torchvision.datasets.ImageFolder of the folder, or of train in it; its order differs, so samples are found by path.\n"+
 		"import csv, os, torch\n"+
 		"kept = set(open(%s).read().split()); ids = {r[\"id\"] for r in csv.DictReader(open(%s, newline=\"\", encoding=\"utf-8\")) if r[\"index\"] in kept}\n"+
-		"train_set = torch.utils.data.Subset(dataset, [i for i, (p, _) in enumerate(dataset.samples) if os.path.relpath(p, %s).replace(os.sep, \"/\") in ids])\n",
+		"train_set = torch.utils.data.Subset(dataset, [i for i, (p, _) in enumerate(dataset.samples) if os.path.relpath(p, %s).replace(os.sep, \"/\") in ids])\n"+
+		"assert len(train_set) == len(kept), \"the images of dataset are not those below \" + %[3]s\n",
 		keep, scores, folder)
 	return err
 }

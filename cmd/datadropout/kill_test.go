@@ -18,7 +18,7 @@ import (
 )
 
 // asCommand makes this test's binary the command itself.
-const asCommand = "DATADROPOUT_TEST_AS_COMMAND"
+const asCommand = "DATADROPOUT_TESTING_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
@@ -59,7 +59,7 @@ func killed(out, estimator string) []string {
 // scores, result. The long form, with more moments than these, is bench/robust.sh.
 func TestKilledRunsContinue(t *testing.T) {
 	estimators := []string{"ekfac", "cg", "metagradient"}
-	kills := longForm(t, "DATADROPOUT_KILLS", 3)
+	kills := longForm(t, "DATADROPOUT_TESTING_KILLS", 3)
 	for k, estimator := range estimators {
 		killRuns(t, estimator, (kills+k)/len(estimators))
 	}
