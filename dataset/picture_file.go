@@ -37,7 +37,7 @@ func inspect(content io.Reader) (info pictureInfo, err error) {
 	defer recovered(&err)
 	r := bufio.NewReader(content)
 	turn := orientation(r)
-	config, _, err := image.DecodeConfig(r)
+	config, format, err := image.DecodeConfig(r)
 	if err != nil {
 		return pictureInfo{}, imageError(err)
 	}
@@ -51,7 +51,13 @@ func inspect(content io.Reader) (info pictureInfo, err error) {
 	if turn.swaps() {
 		s = imageSize{s.width, s.height}
 	}
-	return pictureInfo{s, isGray(config.ColorModel)}, nil
+	gray := isGray(config.ColorModel)
+	if format == "gif" {
+		if gray, err = isGrayGIF(r, config.ColorModel); err != nil {
+			return pictureInfo{}, imageError(err)
+		}
+	}
+	return pictureInfo{s, gray}, nil
 }
 
 // recovered turns a panic into an error: a decoder that breaks on one file must not take the others along.
