@@ -73,14 +73,8 @@ func walkFolder(ctx context.Context, root *os.Root, dir string) (files []folderF
 				continue
 			}
 			classes = append(classes, class)
-			err := fs.WalkDir(root.FS(), path.Join(prefix, class), func(name string, d fs.DirEntry, err error) error {
-				switch {
-				case err != nil:
-					return fileError(dir, err)
-				case !d.IsDir() && isPictureName(name):
-					files = append(files, folderFile{name, d.Type().IsRegular(), class, test})
-				}
-				return ctx.Err()
+			err := walkPictures(ctx, root, dir, path.Join(prefix, class), func(name string, plain bool) {
+				files = append(files, folderFile{name, plain, class, test})
 			})
 			if err != nil {
 				return nil, nil, err
@@ -89,6 +83,22 @@ func walkFolder(ctx context.Context, root *os.Root, dir string) (files []folderF
 	}
 	slices.SortFunc(files, func(a, b folderFile) int { return strings.Compare(a.path, b.path) })
 	return files, classes, nil
+}
+
+// walkPictures calls found with the files below a folder of dir that may be images, at any depth. Hidden folders are passed over, as
+// hidden files are.
+func walkPictures(ctx context.Context, root *os.Root, dir, from string, found func(name string, plain bool)) error {
+	return fs.WalkDir(root.FS(), from, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fileError(dir, err)
+		case d.IsDir() && name != from && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case !d.IsDir() && isPictureName(name):
+			found(name, d.Type().IsRegular())
+		}
+		return ctx.Err()
+	})
 }
 
 // isPictureName says whether a file's name is one that images go by. Hidden files are none.

@@ -8,11 +8,9 @@ import (
 	"image"
 	"image/color"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // Picture is an image of any size for restoration. It is read, not written.
@@ -62,19 +60,11 @@ func OpenPictureFolder(ctx context.Context, dir string, o PictureFolderOptions) 
 	}
 	defer root.Close()
 	var files []folderFile
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && name != "." && strings.HasPrefix(d.Name(), "."):
-			return fs.SkipDir
-		case !d.IsDir() && isPictureName(name):
-			files = append(files, folderFile{path: name, plain: d.Type().IsRegular()})
-		}
-		return ctx.Err()
+	err = walkPictures(ctx, root, dir, ".", func(name string, plain bool) {
+		files = append(files, folderFile{path: name, plain: plain})
 	})
 	if err != nil {
-		return nil, fileError(dir, err)
+		return nil, err
 	}
 	if len(files) == 0 {
 		return nil, inputErrorf(dir, "holds no images")
