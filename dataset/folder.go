@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -53,6 +54,13 @@ func walkFolder(ctx context.Context, root *os.Root, dir string) (files []folderF
 	if err != nil {
 		return nil, nil, fileError(dir, err)
 	}
+	for _, e := range top {
+		if _, part := parts[e.Name()]; part {
+			if err := checkLink(dir, e.Name(), e, true); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
 	prefixes := map[string]bool{"": false}
 	if slices.ContainsFunc(top, func(e fs.DirEntry) bool { return e.Name() == "train" && e.IsDir() }) {
 		prefixes = map[string]bool{}
@@ -69,7 +77,13 @@ func walkFolder(ctx context.Context, root *os.Root, dir string) (files []folderF
 		}
 		for _, e := range entries {
 			class := e.Name()
-			if !e.IsDir() || strings.HasPrefix(class, ".") {
+			if strings.HasPrefix(class, ".") {
+				continue
+			}
+			if err := checkLink(dir, path.Join(prefix, class), e, true); err != nil {
+				return nil, nil, err
+			}
+			if !e.IsDir() {
 				continue
 			}
 			classes = append(classes, class)
@@ -85,8 +99,26 @@ func walkFolder(ctx context.Context, root *os.Root, dir string) (files []folderF
 	return files, classes, nil
 }
 
+// checkLink returns an error if the entry of the name, a path within dir, is a link to a folder or, where a folder is expected, to nothing.
+// Folders are walked without following links, which could lead out of dir or in a circle; passed over, they would take images, or a
+// class, with them without a word.
+func checkLink(dir, name string, e fs.DirEntry, folder bool) error {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name)))
+	var cause *fs.PathError
+	switch {
+	case err == nil && info.IsDir():
+		return inputErrorf(dir, "%q is a link to a folder, and such links are not followed: put the folder itself in its place, or remove the link", name)
+	case folder && errors.As(err, &cause):
+		return inputErrorf(dir, "%q is a link that leads nowhere (%w): put its folder in its place, or remove the link", name, cause.Err)
+	}
+	return nil
+}
+
 // walkPictures calls found with the files below a folder of dir that may be images, at any depth. Hidden folders are passed over, as
-// hidden files are.
+// hidden files are; a link to a folder is an error.
 func walkPictures(ctx context.Context, root *os.Root, dir, from string, found func(name string, plain bool)) error {
 	return fs.WalkDir(root.FS(), from, func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -96,6 +128,10 @@ func walkPictures(ctx context.Context, root *os.Root, dir, from string, found fu
 			return fs.SkipDir
 		case !d.IsDir() && isPictureName(name):
 			found(name, d.Type().IsRegular())
+		case !strings.HasPrefix(d.Name(), "."):
+			if err := checkLink(dir, name, d, false); err != nil {
+				return err
+			}
 		}
 		return ctx.Err()
 	})

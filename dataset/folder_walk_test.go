@@ -1,6 +1,8 @@
 package dataset
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -21,4 +23,54 @@ func TestOpenFolderHidden(t *testing.T) {
 	dir = tree(t, map[string][]byte{"cat/1.png": a, "dog/.cache/2.png": a})
 	_, err = OpenFolder(t.Context(), dir, PictureOptions{})
 	checkInputError(t, err, dir, `class "dog" has no image to train on`)
+}
+
+// TestOpenFolderLinks: a link to a folder, and one in the place of a class that leads nowhere, is refused by name, never passed over.
+func TestOpenFolderLinks(t *testing.T) {
+	good := encoded(t, grayPicture(4, 4), "png")
+	const followed = " is a link to a folder, and such links are not followed: put the folder itself in its place, or remove the link"
+	outside := tree(t, map[string][]byte{"5.png": good})
+	plain := map[string][]byte{"a/1.png": good, "b/2.png": good, ".c/3.png": good, "notes.txt": good}
+	inParts := map[string][]byte{"train/a/1.png": good, "train/b/2.png": good, ".test/a/3.png": good}
+	for _, test := range []struct {
+		name       string
+		files      map[string][]byte
+		link, goal string
+		want       string // empty: the link does not matter
+		pictures   string // what a folder without classes says
+	}{
+		{"a class", plain, "c", ".c", `"c"` + followed, `"c"` + followed},
+		{"a class outside", plain, "c", outside, `"c"` + followed, `"c"` + followed},
+		{"a folder in a class", plain, "a/more", "../.c", `"a/more"` + followed, `"a/more"` + followed},
+		{"a circle", plain, "a/up", "..", `"a/up"` + followed, `"a/up"` + followed},
+		{"train", map[string][]byte{".train/a/1.png": good, ".train/b/2.png": good, "val/a/3.png": good}, "train", ".train", `"train"` + followed, `"train"` + followed},
+		{"test", inParts, "test", ".test", `"test"` + followed, `"test"` + followed},
+		{"a class of a part", inParts, "train/c", "../.test/a", `"train/c"` + followed, `"train/c"` + followed},
+		{"a class that is gone", plain, "c", "gone", `"c" is a link that leads nowhere (no such file or directory): put its folder in its place, or remove the link`, ""},
+		{"a part that is gone", inParts, "test", "gone", `"test" is a link that leads nowhere (`, ""},
+		{"a name with a control character", plain, "c\x1b[31m", ".c", `"c\x1b[31m"` + followed, `"c\x1b[31m"` + followed},
+		{"a hidden link", plain, ".d", ".c", "", ""},
+		{"a link to a file", plain, "readme", "notes.txt", "", ""},
+		{"a file that is gone", plain, "a/readme.txt", "gone", "", ""},
+		{"no part", inParts, "other", "gone", "", ""},
+		{"an image", plain, "a/4.png", "../.c/3.png", "", ""},
+	} {
+		dir := tree(t, test.files)
+		if err := os.Symlink(test.goal, filepath.Join(dir, filepath.FromSlash(test.link))); err != nil {
+			t.Skip(err)
+		}
+		_, err := OpenFolder(t.Context(), dir, PictureOptions{})
+		_, pictures := OpenPictureFolder(t.Context(), dir, PictureFolderOptions{})
+		for _, got := range []struct {
+			err  error
+			want string
+		}{{err, test.want}, {pictures, test.pictures}} {
+			switch {
+			case got.want != "":
+				t.Run(test.name, func(t *testing.T) { checkInputError(t, got.err, dir, got.want) })
+			case got.err != nil:
+				t.Errorf("%s: %v", test.name, got.err)
+			}
+		}
+	}
 }

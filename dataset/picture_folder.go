@@ -52,7 +52,7 @@ type PictureFolder struct {
 // transparent pixels are laid on white, and palettes are resolved. All pictures have one channel or all have three. Gray is
 // 0.299 R + 0.587 G + 0.114 B.
 //
-// A folder that is not there or holds no image is an [*InputError].
+// A folder that is not there or holds no image, and a link to a folder in it, are an [*InputError].
 func OpenPictureFolder(ctx context.Context, dir string, o PictureFolderOptions) (*PictureFolder, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

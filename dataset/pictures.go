@@ -96,7 +96,8 @@ func OpenPictures(ctx context.Context, name, path string, o PictureOptions) (*Pi
 
 // OpenFolder reads a folder that holds a folder for every class, with images in it at any depth; other files are passed over, and
 // whatever has a name that begins with a dot. Where the folder holds one named train instead, the classes are in there, and in test
-// and val beside it. Ids are paths within the folder. For the rest it is [OpenPictures].
+// and val beside it. Ids are paths within the folder. A link to a folder is an [*InputError]: none is followed. For the rest it is
+// [OpenPictures].
 func OpenFolder(ctx context.Context, dir string, o PictureOptions) (*Pictures, error) {
 	return OpenPictures(ctx, FolderName, dir, o)
 }
