@@ -75,35 +75,40 @@ func (a *fileAlbum) visit(i int, look func(i int, content io.Reader) error) erro
 	return look(i, bytes.NewReader(content))
 }
 
-// open opens the file, which must be a regular one, and returns its size. Links are followed within the root only.
+// open opens the file, which must be a regular one, and returns its size. Links are followed within the root only. It is looked at before
+// it is opened: a named pipe is not, since that waits for a writer.
 func (a *fileAlbum) open(i int) (f *os.File, size int64, err error) {
+	name := filepath.FromSlash(a.paths[i])
+	stat, open := a.root.Stat, a.root.Open
 	if a.plain[i] {
-		f, err = os.Open(filepath.Join(a.root.Name(), filepath.FromSlash(a.paths[i])))
-	} else {
-		f, err = a.root.Open(filepath.FromSlash(a.paths[i]))
+		name = filepath.Join(a.root.Name(), name)
+		stat, open = os.Stat, os.Open
 	}
-	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		if err.Error() == "path escapes from parent" {
-			err = errEscapes
-		}
-		return nil, 0, err
-	}
-	info, err := f.Stat()
+	info, err := stat(name)
 	switch {
 	case err != nil:
+		return nil, 0, albumError(err)
 	case !info.Mode().IsRegular():
-		err = errors.New("is no regular file")
+		return nil, 0, errors.New("is no regular file")
 	case info.Size() == 0:
-		err = errors.New("is empty")
-	default:
-		return f, info.Size(), nil
+		return nil, 0, errors.New("is empty")
 	}
-	f.Close()
-	return nil, 0, err
+	if f, err = open(name); err != nil {
+		return nil, 0, albumError(err)
+	}
+	return f, info.Size(), nil
+}
+
+// albumError is what the operating system said about a file, without its path.
+func albumError(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	if err.Error() == "path escapes from parent" {
+		return errEscapes
+	}
+	return err
 }
 
 // errEscapes is what a path or a link out of the folder is told by.
