@@ -123,17 +123,21 @@ func decodePicture(content io.Reader, size imageSize, gray bool, pix []uint8) (e
 	return nil
 }
 
-// uprightImage reads an image file and turns the image upright. animated says that the file holds further frames.
+// uprightImage reads an image file and turns the image upright; the first frame of a GIF file stands at its place. animated says that the file holds further frames.
 func uprightImage(content io.Reader) (m image.Image, animated bool, err error) {
 	defer recovered(&err)
 	r := bufio.NewReader(content)
 	turn := orientation(r)
+	screen := screenGIF(r)
 	m, format, err := image.Decode(r)
 	if err != nil {
 		return nil, false, imageError(err)
 	}
 	if next, _ := r.Peek(1); format == "gif" && len(next) == 1 && (next[0] == ',' || next[0] == '!') {
 		animated = true // a further frame follows, or the settings of one
+	}
+	if format == "gif" && m.Bounds() != screen {
+		m = placed{m, screen}
 	}
 	if turn > 1 {
 		m = turned{m, turn}

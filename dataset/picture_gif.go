@@ -2,7 +2,9 @@ package dataset
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
+	"image"
 	"image/color"
 	"io"
 )
@@ -74,4 +76,30 @@ func readPalette(r *bufio.Reader, n int) (color.Palette, error) {
 		palette[k] = color.RGBA{table[3*k], table[3*k+1], table[3*k+2], 255}
 	}
 	return palette, nil
+}
+
+// screenGIF returns what a GIF file's frames are placed on, and leaves the reader where it is. Of other files it returns anything.
+func screenGIF(r *bufio.Reader) image.Rectangle {
+	head, _ := r.Peek(10)
+	if len(head) < 10 {
+		return image.Rectangle{}
+	}
+	return image.Rect(0, 0, int(binary.LittleEndian.Uint16(head[6:])), int(binary.LittleEndian.Uint16(head[8:])))
+}
+
+// placed is a frame at its place on a screen, which is transparent elsewhere.
+type placed struct {
+	image.Image
+	screen image.Rectangle
+}
+
+// Bounds implements image.Image.
+func (p placed) Bounds() image.Rectangle { return p.screen }
+
+// At implements image.Image.
+func (p placed) At(x, y int) color.Color {
+	if !(image.Point{X: x, Y: y}).In(p.Image.Bounds()) {
+		return color.RGBA{}
+	}
+	return p.Image.At(x, y)
 }

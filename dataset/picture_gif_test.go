@@ -88,3 +88,48 @@ func TestGrayGIFCut(t *testing.T) {
 		}
 	}
 }
+
+// TestPlacedGIF: a first frame that is smaller than the screen stands where it belongs, on white, as in a PNG file of the whole screen that
+// is transparent elsewhere.
+func TestPlacedGIF(t *testing.T) {
+	red := color.RGBA{R: 200, A: 255}
+	small := image.NewPaletted(image.Rect(2, 1, 4, 3), color.Palette{red, color.RGBA{}})
+	small.SetColorIndex(3, 2, 1) // transparent
+	whole := image.NewNRGBA(image.Rect(0, 0, 6, 4))
+	for _, at := range []image.Point{{2, 1}, {3, 1}, {2, 2}} {
+		whole.Set(at.X, at.Y, red)
+	}
+	dir := tree(t, map[string][]byte{"a/small.gif": encodedGIF(t, image.Pt(6, 4), nil, small), "b/whole.png": encoded(t, whole, "png")})
+	for _, o := range []PictureOptions{{}, {Height: 8, Width: 9}, {Height: 2, Width: 2}} {
+		f, err := OpenFolder(t.Context(), dir, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := f.Train.Pixels(0)
+		if want := f.Train.Pixels(1); !slices.Equal(got, want) {
+			t.Errorf("%dx%d: pixels %v, want %v", o.Height, o.Width, got, want)
+		}
+		if o.Height > 0 {
+			continue
+		}
+		for k := range 6 * 4 {
+			want := []uint8{255, 255, 255}
+			if whole.Pix[4*k+3] > 0 {
+				want = []uint8{200, 0, 0}
+			}
+			if !slices.Equal(got[3*k:3*k+3], want) {
+				t.Errorf("pixel %d is %v, want %v", k, got[3*k:3*k+3], want)
+			}
+		}
+	}
+	p, err := OpenPictureFolder(t.Context(), dir, PictureFolderOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := p.All[0], p.All[1]; a.Height != 4 || a.Width != 6 || !slices.Equal(a.Pix, b.Pix) {
+		t.Errorf("%dx%d, %v, want %v", a.Height, a.Width, a.Pix, b.Pix)
+	}
+	if notes := strings.Join(p.Notes, "\n"); !strings.Contains(notes, "2 images, such as a/small.gif, have transparent pixels") {
+		t.Errorf("notes %q", notes)
+	}
+}
