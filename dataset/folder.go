@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,7 +34,8 @@ func listFolder(ctx context.Context, dir string, o PictureOptions) (*collection,
 	labels := make([]string, len(files))
 	for i, f := range files {
 		album.add(f.path, f.plain)
-		c.pictures = append(c.pictures, picture{id: f.path, where: f.path, test: f.test})
+		where, err := f.shown()
+		c.pictures = append(c.pictures, picture{id: f.path, where: where, test: f.test, err: err})
 		labels[i] = f.class
 	}
 	c.label(labels, folders...)
@@ -46,6 +48,14 @@ type folderFile struct {
 	plain bool   // no link
 	class string
 	test  bool
+}
+
+// shown returns the path for messages, in quotes where it could do harm to a terminal, for which err is an error.
+func (f folderFile) shown() (path string, err error) {
+	if !printable(f.path) {
+		return strconv.Quote(f.path), errors.New("its name is no text: rename it")
+	}
+	return f.path, nil
 }
 
 // walkFolder finds the files that may be images, sorted, and the folders that are classes.
@@ -83,8 +93,11 @@ func walkFolder(ctx context.Context, root *os.Root, dir string) (files []folderF
 			if err := checkLink(dir, path.Join(prefix, class), e, true); err != nil {
 				return nil, nil, err
 			}
-			if !e.IsDir() {
+			switch {
+			case !e.IsDir():
 				continue
+			case !printable(class):
+				return nil, nil, inputErrorf(dir, "%q names a class and is no text: rename the folder", path.Join(prefix, class))
 			}
 			classes = append(classes, class)
 			err := walkPictures(ctx, root, dir, path.Join(prefix, class), func(name string, plain bool) {

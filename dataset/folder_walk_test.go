@@ -1,9 +1,11 @@
 package dataset
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -72,5 +74,57 @@ func TestOpenFolderLinks(t *testing.T) {
 				t.Errorf("%s: %v", test.name, got.err)
 			}
 		}
+	}
+}
+
+// TestOpenFolderNames: names that would move a terminal's cursor, or are no UTF-8, reach messages in quotes only.
+func TestOpenFolderNames(t *testing.T) {
+	good := encoded(t, grayPicture(4, 4), "png")
+	dir := tree(t, map[string][]byte{"a/1.png": good, "b/2.png": good, "b/\x1b[31m/3.png": good, "b/4\a.png": {1}})
+	if err := os.WriteFile(filepath.Join(dir, "a", "caf\xe9.png"), good, 0o644); err != nil {
+		t.Skip(err) // some file systems take UTF-8 only
+	}
+	shown := []string{`"a/caf\xe9.png"`, `"b/4\a.png"`, `"b/\x1b[31m/3.png"`}
+	check := func(err error, skipped []Unreadable, notes []string) {
+		t.Helper()
+		var unreadable *UnreadableError
+		if !errors.As(err, &unreadable) || !printable(strings.ReplaceAll(err.Error(), "\n", "")) {
+			t.Fatalf("%q", err)
+		}
+		for _, files := range [][]Unreadable{unreadable.Files, skipped} {
+			var got []string
+			for _, f := range files {
+				got = append(got, f.Path)
+				if want := "its name is no text: rename it"; f.Err.Error() != want {
+					t.Errorf("%s: %v, want %s", f.Path, f.Err, want)
+				}
+			}
+			if slices.Sort(got); !slices.Equal(got, shown) {
+				t.Errorf("%q can't be read, want %q", got, shown)
+			}
+		}
+		if len(notes) != 4 || !printable(strings.Join(notes, "")) {
+			t.Errorf("notes %q", notes)
+		}
+	}
+	_, err := OpenFolder(t.Context(), dir, PictureOptions{})
+	f, skipping := OpenFolder(t.Context(), dir, PictureOptions{SkipUnreadable: true})
+	if skipping != nil {
+		t.Fatal(skipping)
+	}
+	check(err, f.Skipped, f.Train.Notes)
+	_, err = OpenPictureFolder(t.Context(), dir, PictureFolderOptions{})
+	p, skipping := OpenPictureFolder(t.Context(), dir, PictureFolderOptions{SkipUnreadable: true})
+	if skipping != nil {
+		t.Fatal(skipping)
+	}
+	check(err, p.Skipped, p.Notes)
+
+	for _, files := range []map[string][]byte{
+		{"a/1.png": good, "b/2.png": good, "c\x1b[2J/3.png": good}, {"train/a/1.png": good, "train/b/2.png": good, "train/c\x1b[2J/3.png": good},
+	} {
+		dir := tree(t, files)
+		_, err := OpenFolder(t.Context(), dir, PictureOptions{SkipUnreadable: true})
+		checkInputError(t, err, dir, `c\x1b[2J" names a class and is no text: rename the folder`)
 	}
 }

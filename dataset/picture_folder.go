@@ -121,11 +121,16 @@ func readPicture(album *fileAlbum, i, least int) (p pictureRead, err error) {
 func readFolder(ctx context.Context, root *os.Root, dir string, files []folderFile, o PictureFolderOptions) (*PictureFolder, error) {
 	album := newFileAlbum(root, 0)
 	album.kept = make([][]byte, len(files))
-	for _, f := range files {
+	all, shown, errs := make([]pictureRead, len(files)), make([]string, len(files)), make([]error, len(files))
+	for i, f := range files {
 		album.add(f.path, f.plain)
+		shown[i], errs[i] = f.shown()
 	}
-	all, errs := make([]pictureRead, len(files)), make([]error, len(files))
-	inParallel(ctx, len(files), func(i int) { all[i], errs[i] = readPicture(album, i, o.Least) })
+	inParallel(ctx, len(files), func(i int) {
+		if errs[i] == nil {
+			all[i], errs[i] = readPicture(album, i, o.Least)
+		}
+	})
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -133,7 +138,7 @@ func readFolder(ctx context.Context, root *os.Root, dir string, files []folderFi
 	var animated, transparent []string
 	for i, f := range files {
 		if errs[i] != nil {
-			p.Skipped = append(p.Skipped, Unreadable{f.path, errs[i]})
+			p.Skipped = append(p.Skipped, Unreadable{shown[i], errs[i]})
 			continue
 		}
 		p.All = append(p.All, all[i].Picture)

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Unreadable is an image that can't be read, and why. Path says which: a path within the folder, or a record of a file.
+// Unreadable is an image that can't be read, and why. Path says which: a path within the folder, in quotes if it is no text or holds control
+// characters, or a record of a file.
 type Unreadable struct {
 	Path string
 	Err  error
