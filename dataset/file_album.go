@@ -75,8 +75,8 @@ func (a *fileAlbum) visit(i int, look func(i int, content io.Reader) error) erro
 	return look(i, bytes.NewReader(content))
 }
 
-// open opens the file, which must be a regular one, and returns its size. Links are followed within the root only. It is looked at before
-// it is opened: a named pipe is not, since that waits for a writer.
+// open opens the file, which must be a regular one, and returns its size. Links are followed within the root only. What it is is asked
+// before it is opened: to open a named pipe is to wait for whoever writes to it.
 func (a *fileAlbum) open(i int) (f *os.File, size int64, err error) {
 	name := filepath.FromSlash(a.paths[i])
 	stat, open := a.root.Stat, a.root.Open

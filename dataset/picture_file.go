@@ -123,7 +123,8 @@ func decodePicture(content io.Reader, size imageSize, gray bool, pix []uint8) (e
 	return nil
 }
 
-// uprightImage reads an image file and turns the image upright; the first frame of a GIF file stands at its place. animated says that the file holds further frames.
+// uprightImage reads an image file and turns the image upright; the first frame of a GIF file stands at its place on the screen. animated
+// says that the file holds further frames.
 func uprightImage(content io.Reader) (m image.Image, animated bool, err error) {
 	defer recovered(&err)
 	r := bufio.NewReader(content)
@@ -133,11 +134,13 @@ func uprightImage(content io.Reader) (m image.Image, animated bool, err error) {
 	if err != nil {
 		return nil, false, imageError(err)
 	}
-	if next, _ := r.Peek(1); format == "gif" && len(next) == 1 && (next[0] == ',' || next[0] == '!') {
-		animated = true // a further frame follows, or the settings of one
-	}
-	if format == "gif" && m.Bounds() != screen {
-		m = placed{m, screen}
+	if format == "gif" {
+		if next, _ := r.Peek(1); len(next) == 1 && (next[0] == ',' || next[0] == '!') {
+			animated = true // a further frame follows, or the settings of one
+		}
+		if m.Bounds() != screen {
+			m = placed{m, screen}
+		}
 	}
 	if turn > 1 {
 		m = turned{m, turn}
