@@ -139,7 +139,7 @@ func denoisingOutcome(t *testing.T, kind denoisingKind) *datadropout.Outcome {
 			continue
 		}
 		for seed := range 3 {
-			v := 28 + 0.1*float64(k) + 0.01*float64(seed)
+			v := 28 + 0.1*float64(k) + 0.01*float64(seed) + 0.002*float64((seed+k)%3-1) // the arms differ by 0.1 in the mean
 			a := r.Arms[arm]
 			a.TestMetric, a.TestLoss, a.TestSSIM = append(a.TestMetric, v), append(a.TestLoss, 0.4-v/1000), append(a.TestSSIM, 0.8+v/1000)
 			a.TuneMetric, a.TuneLoss = append(a.TuneMetric, v), append(a.TuneLoss, 0.4)

@@ -82,7 +82,7 @@ func outcome(t *testing.T) *datadropout.Outcome {
 			{Loss: 0.5, Metric: 0.8}, {Rule: "fraction:0.2", Count: 2, Loss: 0.4, Metric: 0.85, LossChange: -0.1, StandardError: 0.02, Chosen: true,
 				Random: &datadropout.ControlAmount{LossChange: 0.03, StandardError: 0.01, Metric: 0.79}, HighestLoss: &datadropout.ControlAmount{LossChange: -0.05, StandardError: 0.02, Metric: 0.82}}}},
 		Arms: datadropout.ArmsResult{
-			datadropout.Full: arm(0.80, 0.81, 0.79), datadropout.Dropped: arm(0.85, 0.86, 0.84),
+			datadropout.Full: arm(0.80, 0.81, 0.79), datadropout.Dropped: arm(0.85, 0.865, 0.835),
 			datadropout.Random: arm(0.78, 0.80, 0.79), datadropout.HighestLoss: arm(0.83, 0.82, 0.84)},
 		Seconds: datadropout.TimesResult{Round1: 3, Influence: 1.5, Choose: 1, Round2: 9, Total: 15}, PeakMemory: 64 << 20,
 	}
@@ -193,6 +193,9 @@ func TestVerdictInWords(t *testing.T) {
 		not  string
 	}{
 		{"improved", func(*datadropout.Outcome) {}, []string{"Improved: dropping 2 samples raised"}, "trust"},
+		{"tied", func(o *datadropout.Outcome) {
+			o.Result.Effect = datadropout.PairedEffect([]float64{0.9, 0.8, 0.7}, []float64{0.8, 0.7, 0.6})
+		}, []string{"No significant change", "All seeds changed by the same", "use more seeds"}, "100 more"},
 		{"worse", func(o *datadropout.Outcome) { o.Result.Effect.Verdict = datadropout.Worse }, []string{"Worse"}, "raised"},
 		{"undecided", func(o *datadropout.Outcome) {
 			o.Result.Effect = datadropout.Effect{Verdict: datadropout.NoSignificantChange, MoreSeeds: 2, Detectable: 0.0123}
@@ -262,13 +265,14 @@ func TestGuardsInWords(t *testing.T) {
 func TestGapInWords(t *testing.T) {
 	o := outcome(t)
 	o.Result.Gap = datadropout.NewGap(o.Result.Arms, -0.125)
-	// The arm full has 0.80, 0.81 and 0.79 on test, dropped 0.85, 0.86 and 0.84; score doubles the difference, tune has 1.5 times it.
+	// The arm full has 0.80, 0.81 and 0.79 on test, dropped 0.85, 0.865 and 0.835; score doubles the difference, tune has 1.5 times it.
 	want := "+10.00 points on score, +7.50 on tune, +5.00 on test; loss -0.100 (predicted -0.125), -0.075, -0.050. " + overfitting
 	if got := Gap(o); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	// Score minus test is 5, 5.5 and 4.5 points: 5 by 4.302653 * 0.5 / sqrt(3).
 	rows := gapRows(&o.Result)
-	if r := rows[3]; r.Metric.Change != "+5.00" || r.Metric.Interval != "+5.00 to +5.00" || r.Loss.Change != "-0.050" || rows[0].Predicted != "-0.125" {
+	if r := rows[3]; r.Metric.Change != "+5.00" || r.Metric.Interval != "+3.76 to +6.24" || r.Loss.Change != "-0.050" || rows[0].Predicted != "-0.125" {
 		t.Errorf("rows %+v", rows)
 	}
 	// A result of an older version, without a gap, and without a prediction.
