@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
-	"gonum.org/v1/gonum/stat"
-
+	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/train"
 )
 
@@ -66,8 +64,9 @@ func (r *runner) guarded(found []Proposal) ([]Proposal, []Guarded) {
 // mostConfirmed bounds how many proposals are trained at every seed.
 const mostConfirmed = 2
 
-// selectProposal tries every proposal at the first seed, and confirms the best of those that qualify at all seeds: what differs by
-// the luck of one training must not be taken for a gain. It returns what the first confirmed one drops and what the guards kept back of it, nil if none is.
+// selectProposal tries every proposal at the first seed, and confirms the best of those that qualify at the other seeds: what differs
+// by the luck of one training must not be taken for a gain. It returns what the first confirmed one drops and what the guards kept
+// back of it, nil if none is. With one seed there is none to confirm at: the best of those that qualify is taken as it is.
 func (r *runner) selectProposal(ctx context.Context, proposals []Proposal, guarded []Guarded) ([]int, Guarded, error) {
 	if len(proposals) == 0 {
 		return nil, Guarded{}, nil
@@ -89,7 +88,7 @@ func (r *runner) selectProposal(ctx context.Context, proposals []Proposal, guard
 	for _, i := range order[:min(len(order), mostConfirmed)] {
 		p := proposals[i-1]
 		if r.config.Seeds > 1 {
-			if err := r.confirm(ctx, p, &tried[i]); err != nil {
+			if err := r.confirm(ctx, p, &tried[i], tried[0]); err != nil {
 				return nil, Guarded{}, err
 			}
 			if !tried[i].confirmed() {
@@ -127,7 +126,7 @@ func (r *runner) trial(ctx context.Context, p Proposal, k int, piece Event) (aft
 	if before, err = r.engine.Evaluate(ctx, full, r.data.Source(), r.data.Split.Tune); err != nil {
 		return nil, nil, err
 	}
-	piece.Stage = StageChoose
+	piece.Stage, piece.Kind = StageChoose, KindTraining
 	m, err := r.train(ctx, r.trainer, trialKey(p.Rule, k), r.data.without(r.positions(p.Drop)), r.seed(k), piece, &r.times.Choose)
 	if err != nil {
 		return nil, nil, err
@@ -151,60 +150,19 @@ func (r *runner) try(ctx context.Context, proposals []Proposal) ([]Amount, error
 			return nil, err
 		}
 		tried[0].Loss, tried[0].Metric = before.Loss, before.Metric
-		change, stdErr := pairedChange([]*train.Evaluation{after}, []*train.Evaluation{before})
-		tried = append(tried, Amount{Rule: p.Rule, Count: n, Images: r.units.imagesOf(r.positions(p.Drop)), Loss: after.Loss, Metric: after.Metric, LossChange: change, StandardError: stdErr})
+		c := pairedChange([]*train.Evaluation{after}, []*train.Evaluation{before}, dataset.Groups(r.data.Source(), r.data.Split.Tune))
+		a := Amount{Rule: p.Rule, Count: n, Images: r.units.imagesOf(r.positions(p.Drop)), Loss: after.Loss, Metric: after.Metric}
+		a.LossChange, a.StandardError, a.df = c.mean, c.stdErr, c.df
+		tried = append(tried, a)
 	}
 	testAmounts(tried)
 	return tried, nil
 }
 
-// confirm trains a proposal at the other seeds and fills in what the tune split says over all of them.
-func (r *runner) confirm(ctx context.Context, p Proposal, a *Amount) error {
-	var after, before []*train.Evaluation
-	for k := range r.config.Seeds {
-		x, y, err := r.trial(ctx, p, k, Event{Part: k, Parts: r.config.Seeds - 1, What: fmt.Sprintf("%s: confirming at seed %d", p.Rule, r.seed(k))})
-		if err != nil {
-			return err
-		}
-		after, before = append(after, x), append(before, y)
-		a.SeedLossChanges = append(a.SeedLossChanges, x.Loss-y.Loss)
-		a.MetricChange += (x.Metric - y.Metric) / float64(r.config.Seeds)
-	}
-	a.LossChange, a.StandardError = pairedChange(after, before)
-	overSeeds := Number(pBelow(a.LossChange, a.StandardError))
-	a.SeedsP = &overSeeds
-	return nil
-}
-
-// confirmed says whether the tune loss over all seeds is lower by more than chance over tune samples and seeds explains, in a
-// one-sided test at 5 %, and the tune metric no lower.
-func (a *Amount) confirmed() bool {
-	return pBelow(a.LossChange, a.StandardError) < significance && a.MetricChange >= 0
-}
-
-// pairedChange returns the mean change in loss over samples and seeds, and its standard error: that over samples of a sample's
-// mean over seeds and, with several seeds, that over seeds, added as variances.
-func pairedChange(after, before []*train.Evaluation) (mean, stdErr float64) {
-	seeds := float64(len(after))
-	diff := make([]float64, len(after[0].SampleLoss))
-	perSeed := make([]float64, len(after))
-	for k := range after {
-		perSeed[k] = after[k].Loss - before[k].Loss
-		for i := range diff {
-			diff[i] += (float64(after[k].SampleLoss[i]) - float64(before[k].SampleLoss[i])) / seeds
-		}
-	}
-	mean, sd := stat.MeanStdDev(diff, nil)
-	variance := sd * sd / float64(len(diff))
-	if len(after) > 1 {
-		variance += stat.Variance(perSeed, nil) / seeds
-	}
-	return mean, math.Sqrt(variance)
-}
-
 // qualified returns the indices of the proposals that qualify, the lowest tune loss first. tried[0] is dropping nothing. A
 // proposal qualifies when its tune loss lies below that of dropping nothing by more than chance over tune samples would
-// explain, in a one-sided test at 5 % corrected for the number of proposals tried (Holm), and its tune metric is no lower.
+// explain, in a one-sided test at 5 % corrected for the number of proposals tried (Holm), and its tune metric is no lower. The
+// test knows nothing of the luck of the two trainings; that is what [runner.confirm] is for.
 func qualified(tried []Amount) []int {
 	var all []int
 	for i, a := range tried {

@@ -232,6 +232,11 @@ func (c *Config) validateRun() error {
 	if err != nil {
 		return err
 	}
+	return c.validateStandardErrors(rule)
+}
+
+// validateStandardErrors reports a rule that needs standard errors where there will be none.
+func (c *Config) validateStandardErrors(rule Rule) error {
 	switch rule.(type) {
 	case Significant, Shrunk:
 		if c.InfluenceSeeds < 2 && (c.ScoreFolds < 2 || !influence.HasTarget(c.Estimator)) {

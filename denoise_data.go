@@ -112,7 +112,31 @@ func loadDenoising(ctx context.Context, c *Config) (*Data, error) {
 	d.Split.Test = positions(0, len(images.Test))
 	c.Train, c.Score, c.Tune, c.Test = len(images.Train), len(images.Score), len(images.Tune), len(images.Test)
 	o.Channels = d.Patches.Channels()
+	if err := d.cutWhole(c); err != nil {
+		return nil, err
+	}
 	return d, nil
+}
+
+// cutWhole lowers the number of folds to that of the score images, since an image stays in one fold, and notes it. It also notes
+// where there is one tune image, which can't tell a gain from chance. A rule that is left without standard errors is an error.
+func (d *Data) cutWhole(c *Config) error {
+	if c.ScoreFolds > c.Score {
+		cut := fmt.Sprintf("there are %d", c.Score)
+		if c.Score == 1 {
+			cut = "there are none, and scores have no standard errors by folds"
+		}
+		d.notes = append(d.notes, fmt.Sprintf("score split: its images stay whole, and %d can't be cut into %d folds: %s", c.Score, c.ScoreFolds, cut))
+		c.ScoreFolds = c.Score
+	}
+	rule, err := ParseRule(c.Rule)
+	if err != nil {
+		return err
+	}
+	if rule.Adaptive() && c.Tune == 1 {
+		d.notes = append(d.notes, fmt.Sprintf("tune split: one image can't tell a gain from chance, and the rule %s will drop nothing", rule))
+	}
+	return c.validateStandardErrors(rule)
 }
 
 // openImages reads or draws the images to be split and, where there are any of their own, those to test on.

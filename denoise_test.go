@@ -3,6 +3,7 @@ package datadropout
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"image/png"
 	"math"
 	"os"
@@ -270,7 +271,7 @@ func TestLeakageIsTold(t *testing.T) {
 	}
 	c := thinRun()
 	c.Data, c.DataDir, c.Denoise.TestDir = dataset.FolderName, dir, test
-	c.Train, c.Score, c.Tune, c.Test = 0, 1, 1, 0
+	c.Train, c.Score, c.Tune, c.Test, c.ScoreFolds = 0, 1, 1, 0, 1
 	d, err := LoadData(t.Context(), &c)
 	if err != nil {
 		t.Fatal(err)
@@ -281,5 +282,51 @@ func TestLeakageIsTold(t *testing.T) {
 	c.Train = 40
 	if _, err := LoadData(t.Context(), &c); err == nil || !strings.Contains(err.Error(), "asks for 42 samples, only 6 available") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestFoldsOfImages: of fewer score images than folds there are as many folds as images, each in one, and a note; a rule that is left
+// without standard errors is refused.
+func TestFoldsOfImages(t *testing.T) {
+	for _, tt := range []struct {
+		score, tune, folds, want int
+		rule                     string
+		notes                    []string
+		err                      string
+	}{
+		{score: 3, tune: 2, folds: 3, want: 3, rule: "auto"},
+		{score: 3, tune: 2, folds: 5, want: 3, rule: "shrunk", notes: []string{"score split: its images stay whole, and 3 can't be cut into 5 folds: there are 3"}},
+		{score: 1, tune: 1, folds: 5, want: 1, rule: "auto", notes: []string{
+			"score split: its images stay whole, and 1 can't be cut into 5 folds: there are none, and scores have no standard errors by folds",
+			"tune split: one image can't tell a gain from chance, and the rule auto will drop nothing"}},
+		{score: 1, tune: 2, folds: 5, rule: "shrunk", err: "the rule shrunk needs standard errors"},
+	} {
+		c := thinRun()
+		c.Score, c.Tune, c.ScoreFolds, c.Rule = tt.score, tt.tune, tt.folds, tt.rule
+		d, err := LoadData(t.Context(), &c)
+		if tt.err != "" {
+			var usage *UsageError
+			if !errors.As(err, &usage) || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%d score images: %v", tt.score, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.ScoreFolds != tt.want || !slices.Equal(d.Notes(), tt.notes) {
+			t.Errorf("%d score images: %d folds, notes %q", tt.score, c.ScoreFolds, d.Notes())
+		}
+		p := influence.Problem{Source: d.Source(), Score: d.Split.Score, Folds: c.ScoreFolds}
+		foldOf := map[int]int{}
+		for k, part := range p.FoldPositions() {
+			for _, i := range part {
+				pair := d.Patches.Patch(i).Pair
+				if before, ok := foldOf[pair]; ok && before != k {
+					t.Fatalf("image %d is in the folds %d and %d", pair, before, k)
+				}
+				foldOf[pair] = k
+			}
+		}
 	}
 }

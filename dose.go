@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/train"
 )
 
@@ -32,8 +33,8 @@ func (r *runner) tryControls(ctx context.Context, proposals []Proposal, tried []
 		if err != nil {
 			return nil, err
 		}
-		change, stdErr := pairedChange([]*train.Evaluation{after}, []*train.Evaluation{before})
-		return &ControlAmount{LossChange: change, StandardError: stdErr, Metric: after.Metric}, nil
+		c := pairedChange([]*train.Evaluation{after}, []*train.Evaluation{before}, dataset.Groups(r.data.Source(), r.data.Split.Tune))
+		return &ControlAmount{LossChange: c.mean, StandardError: c.stdErr, Metric: after.Metric}, nil
 	}
 	for i, p := range proposals {
 		random, err := r.randomLike(r.positions(p.Drop), 0)
@@ -48,9 +49,18 @@ func (r *runner) tryControls(ctx context.Context, proposals []Proposal, tried []
 		if err != nil {
 			return err
 		}
-		if a.HighestLoss, err = control(HighestLoss, fmt.Sprintf("highest_loss:%d", len(p.Drop)), i, worst); err != nil {
+		if a.HighestLoss, err = control(HighestLoss, r.highestLossKey(p), i, worst); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// highestLossKey names the control of the highest loss for a proposal by what decides about it: the number of samples, or of
+// images where these are dropped as a whole. As many patches may be of more or fewer images.
+func (r *runner) highestLossKey(p Proposal) string {
+	if r.units == nil {
+		return fmt.Sprintf("highest_loss:%d", len(p.Drop))
+	}
+	return fmt.Sprintf("highest_loss:%d-images", r.units.count(r.positions(p.Drop)))
 }

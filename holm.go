@@ -25,10 +25,14 @@ func Holm(p []float64) []float64 {
 	return corrected
 }
 
-// pBelow is the one-sided p value of a change against zero or more, by the normal distribution: the standard error is one over
-// hundreds of samples.
-func pBelow(change, standardError float64) float64 {
+// pBelow is the one-sided p value of a change against zero or more, by Student's t with df degrees of freedom, or by the normal
+// distribution for a df of 0: the standard error is one over hundreds of samples. Below 0 there is no test, and p is 1.
+func pBelow(change, standardError, df float64) float64 {
 	switch {
+	case df < 0:
+		return 1
+	case standardError > 0 && df > 0:
+		return distuv.StudentsT{Sigma: 1, Nu: df}.CDF(change / standardError)
 	case standardError > 0:
 		return distuv.UnitNormal.CDF(change / standardError)
 	case change < 0:
@@ -38,10 +42,12 @@ func pBelow(change, standardError float64) float64 {
 }
 
 // testAmounts fills in the p values of the amounts tried, corrected for their number. tried[0] is dropping nothing.
+// The standard errors are over tune samples, of one training each, so the level holds for these two models, and not for the two
+// training sets: of trainings that differ by luck as much as, or more than, by the tune samples, many more than 5 % pass.
 func testAmounts(tried []Amount) {
 	p := make([]float64, len(tried)-1)
 	for i, a := range tried[1:] {
-		p[i] = pBelow(a.LossChange, a.StandardError)
+		p[i] = pBelow(a.LossChange, a.StandardError, a.df)
 	}
 	for i, corrected := range Holm(p) {
 		first, holm := Number(p[i]), Number(corrected)

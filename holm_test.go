@@ -26,8 +26,12 @@ func TestHolm(t *testing.T) {
 	}
 }
 
+// The expected values are R's pnorm and pt.
 func TestPBelow(t *testing.T) {
-	for _, tt := range []struct{ change, err, want float64 }{{-2.5, 1, 0.006209665}, {2, 2, 0.841344746}, {-1, 0, 0}, {0, 0, 1}, {1, 0, 1}} {
-		near(t, "p", pBelow(tt.change, tt.err), tt.want, 1e-9)
+	for _, tt := range []struct{ change, err, df, want float64 }{
+		{-2.5, 1, 0, 0.006209665}, {2, 2, 0, 0.841344746}, {-1, 0, 0, 0}, {0, 0, 0, 1}, {1, 0, 0, 1},
+		{-2, 1, 1, 0.147583618}, {-2, 1, 2, 0.091751710}, {-1, 0, 3, 0}, {-1, 0, -1, 1}, {-1, 1, -1, 1},
+	} {
+		near(t, "p", pBelow(tt.change, tt.err, tt.df), tt.want, 1e-8)
 	}
 }

@@ -40,6 +40,9 @@ func (r *runner) scoresOf(k int) string {
 		c := r.config.deciding()
 		options, _ := json.Marshal(c.Influence.WithDefaults(c.Estimator)) // as above
 		fmt.Fprintf(h, "%s\n%s\n%d\n%d\n", c.Estimator, options, c.ScoreFolds, c.Seed)
+		if r.data.Patches != nil && c.ScoreFolds > 1 {
+			fmt.Fprintln(h, "folds of images")
+		}
 		fmt.Fprintln(h, r.trainingOf(r.scored, r.data.Split.Train, r.seed(k)))
 	})
 }

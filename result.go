@@ -122,14 +122,15 @@ type Amount struct {
 	Loss    float64 `json:"tune_loss"`
 	Metric  float64 `json:"tune_metric"`
 	// LossChange is the mean over tune samples of the loss after dropping minus the loss of the full arm, and
-	// StandardError its standard error over those samples, at the first seed. Both are 0 for the full arm itself. For a
-	// proposal that was tried at every seed both are over seeds as well, SeedLossChanges holds the change at each, and
-	// MetricChange the mean change of the tune metric.
+	// StandardError its standard error over those samples, or over images where the samples are patches of these, at the first
+	// seed. Both are 0 for the full arm itself. For a proposal that was to be confirmed both are over the other seeds, and over
+	// chance between these as well where there are two or more; MetricChange is the mean change of the tune metric over them.
+	// SeedLossChanges holds the change at each seed, that at the first one, by which the proposal was selected, first.
 	LossChange      float64   `json:"tune_loss_change"`
 	StandardError   float64   `json:"standard_error"`
 	SeedLossChanges []float64 `json:"seed_loss_changes,omitempty"`
 	// P is the one-sided p value of the change at the first seed against zero or more, PHolm the same corrected for the number
-	// of amounts tried (see [Holm]), and SeedsP that over all seeds, for a proposal that was tried at every seed.
+	// of amounts tried (see [Holm]), and SeedsP that over the other seeds, for a proposal that was to be confirmed.
 	P            *Number `json:"p_value,omitempty"`
 	PHolm        *Number `json:"p_holm,omitempty"`
 	SeedsP       *Number `json:"seeds_p_value,omitempty"`
@@ -138,6 +139,8 @@ type Amount struct {
 	// Random and HighestLoss are the controls of the same count, where the settings ask for them.
 	Random      *ControlAmount `json:"random,omitempty"`
 	HighestLoss *ControlAmount `json:"highest_loss,omitempty"`
+
+	df float64 // behind StandardError, see change
 }
 
 // ControlAmount is what the tune split says of a control that drops as many samples as a proposal, at the first seed: the

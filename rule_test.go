@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/datadropout/datadropout/train"
 )
 
 func TestParseRule(t *testing.T) {
@@ -134,45 +132,6 @@ func TestQualified(t *testing.T) {
 		if got := qualified(tt.tried); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
-	}
-}
-
-func TestConfirmed(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		a    Amount
-		want bool
-	}{
-		{"a sure gain", Amount{LossChange: -0.1, StandardError: 0.05, MetricChange: 0.01}, true},
-		{"a gain within chance", Amount{LossChange: -0.1, StandardError: 0.07, MetricChange: 0.01}, false},
-		{"a lower metric", Amount{LossChange: -0.1, StandardError: 0.01, MetricChange: -0.01}, false},
-	} {
-		if got := tt.a.confirmed(); got != tt.want {
-			t.Errorf("%s: confirmed is %v", tt.name, got)
-		}
-	}
-}
-
-// Seeds that disagree widen the standard error of the change.
-func TestPairedChange(t *testing.T) {
-	evaluation := func(losses ...float32) *train.Evaluation {
-		e := &train.Evaluation{SampleLoss: losses}
-		for _, l := range losses {
-			e.Loss += float64(l) / float64(len(losses))
-		}
-		return e
-	}
-	before := evaluation(1, 1, 1, 1)
-	mean, err := pairedChange([]*train.Evaluation{evaluation(0.5, 1, 0.5, 1)}, []*train.Evaluation{before})
-	// The differences -1/2, 0, -1/2, 0 have the variance 1/12, over 4 samples 1/48.
-	if mean != -0.25 || math.Abs(err-math.Sqrt(1./48)) > 1e-12 {
-		t.Errorf("one seed: %v with standard error %v", mean, err)
-	}
-	mean, err = pairedChange([]*train.Evaluation{evaluation(0.5, 1, 0.5, 1), evaluation(1, 0.5, 1, 0.5), evaluation(1, 1, 1, 1)},
-		[]*train.Evaluation{before, before, before})
-	// Every sample's mean is -1/6; the seeds have -1/4, -1/4 and 0, with the variance 1/48, over 3 seeds 1/144.
-	if math.Abs(mean+1./6) > 1e-7 || math.Abs(err-1./12) > 1e-7 {
-		t.Errorf("three seeds: %v with standard error %v", mean, err)
 	}
 }
 

@@ -57,7 +57,10 @@ type view struct {
 // corner is the left upper corner of a patch in a view.
 type corner struct{ view, x, y int32 }
 
-var _ Varying = (*Patches)(nil)
+var (
+	_ Varying = (*Patches)(nil)
+	_ Grouped = (*Patches)(nil)
+)
 
 // NewPatches returns an empty set. A size below 1, and a degradation that is out of range, are errors.
 func NewPatches(o PatchOptions) (*Patches, error) {
@@ -193,6 +196,9 @@ func (s *Patches) Patch(i int) Patch {
 	v := s.views[at.view]
 	return Patch{Pair: v.pair, Scale: v.scale, X: int(at.x), Y: int(at.y)}
 }
+
+// Group implements [Grouped]: patches of one image depend on each other.
+func (s *Patches) Group(i int) int { return s.Patch(i).Pair }
 
 // Region returns the part of its image, in pixels of its own size, that the patch at position i shows.
 func (s *Patches) Region(i int) image.Rectangle {

@@ -27,3 +27,23 @@ type Varying interface {
 	// position give the same bits, whatever was filled before.
 	FillEpoch(i int, seed, epoch uint64, input, target []float32)
 }
+
+// Grouped is a Source whose samples depend on each other within groups, such as the patches of one image.
+type Grouped interface {
+	Source
+	// Group returns the number of the group that the sample at a position is of.
+	Group(i int) int
+}
+
+// Groups returns the group of each position, or nil if the source is not a [Grouped] one: then each sample is on its own.
+func Groups(s Source, positions []int) []int {
+	by, ok := s.(Grouped)
+	if !ok {
+		return nil
+	}
+	groups := make([]int, len(positions))
+	for k, i := range positions {
+		groups[k] = by.Group(i)
+	}
+	return groups
+}

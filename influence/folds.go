@@ -1,24 +1,62 @@
 package influence
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
+
+	"github.com/datadropout/datadropout/dataset"
 )
 
-// folds cuts the scoring positions into parts of nearly equal size by the seed; one part if the problem asks for none.
+// folds cuts the scoring positions into parts of nearly equal size by the seed; one part if the problem asks for none. Of a
+// source with groups, such as the images of patches, a group is in one part as a whole: each goes to the part that has the fewest
+// positions so far, the largest first, in an order drawn by the seed among equals. As many folds as score samples are these, one by one, whatever their groups.
 func (p *Problem) folds() [][]int {
 	parts := make([][]int, max(1, p.Folds))
 	if len(parts) == 1 {
 		parts[0] = p.Score
 		return parts
 	}
+	if members := p.scoreGroups(); members != nil {
+		order := seeded("score folds", p.Seed).Perm(len(members))
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(members[b]), len(members[a])) })
+		for _, g := range order {
+			least := 0
+			for k, part := range parts {
+				if len(part) < len(parts[least]) {
+					least = k
+				}
+			}
+			parts[least] = append(parts[least], members[g]...)
+		}
+		return parts
+	}
 	for k, o := range seeded("score folds", p.Seed).Perm(len(p.Score)) {
 		parts[k%len(parts)] = append(parts[k%len(parts)], p.Score[o])
 	}
 	return parts
+}
+
+// scoreGroups returns the scoring positions of each group, in the order of Score; nil where folds are cut by samples.
+func (p *Problem) scoreGroups() (members [][]int) {
+	of := dataset.Groups(p.Source, p.Score)
+	if of == nil || p.Folds < 2 || p.Folds == len(p.Score) {
+		return nil
+	}
+	place := map[int]int{}
+	for k, group := range of {
+		g, ok := place[group]
+		if !ok {
+			g = len(members)
+			place[group], members = g, append(members, nil)
+		}
+		members[g] = append(members[g], p.Score[k])
+	}
+	return members
 }
 
 // FoldPositions returns the positions of each part that Folds cuts Score into, in the sequence of Scores.Folds; one part

@@ -1,6 +1,7 @@
 package influence
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -110,5 +111,91 @@ func TestOneFoldForEachScoreSample(t *testing.T) {
 	p.Folds = 0
 	if parts := p.FoldPositions(); len(parts) != 1 || !slices.Equal(parts[0], p.Score) {
 		t.Errorf("without folds: %v", parts)
+	}
+}
+
+// ofImages is a source in groups: the samples at i, i+groups, i+2*groups, ... are of one group, and the last ones all of the first.
+type ofImages struct {
+	*blobs
+	groups int
+}
+
+func (s ofImages) Group(i int) int {
+	if i >= 60 {
+		return 0
+	}
+	return i % s.groups
+}
+
+// TestFoldsOfGroups: a group is in one fold as a whole, folds are as equal as that allows, and other seeds make other ones.
+func TestFoldsOfGroups(t *testing.T) {
+	src, n := newBlobs(80, 2, 3, 3, 5), smooth()
+	p := newProblem(nil, n, src, initial(n, 4), 0)
+	p.Source = ofImages{src, 10}
+	p.Score = nil
+	for i := range src.Len() {
+		p.Score = append(p.Score, (7*i)%src.Len())
+	}
+	first := map[string]bool{}
+	for seed := range uint64(5) {
+		p.Folds, p.Seed = 4, seed
+		foldOf, all := map[int]int{}, []int(nil)
+		parts := p.folds()
+		for k, part := range parts {
+			// Of one group of 26 samples and nine of 6.
+			if len(part) != 18 && len(part) != 26 {
+				t.Errorf("fold %d holds %d samples", k, len(part))
+			}
+			for _, i := range part {
+				g := p.Source.(ofImages).Group(i)
+				if before, ok := foldOf[g]; ok && before != k {
+					t.Fatalf("group %d is in the folds %d and %d", g, before, k)
+				}
+				foldOf[g] = k
+			}
+			all = append(all, part...)
+		}
+		slices.Sort(all)
+		if len(foldOf) != 10 || !slices.Equal(all, span(0, src.Len())) {
+			t.Fatalf("%d groups, positions %v", len(foldOf), all)
+		}
+		if again := p.folds(); !slices.EqualFunc(again, parts, slices.Equal[[]int]) {
+			t.Error("other folds by the same seed")
+		}
+		first[fmt.Sprint(parts)] = true
+	}
+	if len(first) < 2 {
+		t.Error("the seed changes nothing")
+	}
+	// As many folds as samples are the samples, as anywhere.
+	p.Folds = len(p.Score)
+	for _, part := range p.folds() {
+		if len(part) != 1 {
+			t.Fatalf("a fold of %d samples", len(part))
+		}
+	}
+	p.Folds = 11
+	if err := p.validate(); err == nil || err.Error() != "influence: the score samples are of 10 groups, which can't be cut into 11 folds" {
+		t.Errorf("%v", err)
+	}
+	p.Folds = 10
+	if err := p.validate(); err != nil {
+		t.Error(err)
+	}
+	for k, part := range p.folds() {
+		if len(part) != 6 && len(part) != 26 {
+			t.Errorf("fold %d of ten groups holds %d samples", k, len(part))
+		}
+	}
+}
+
+// Folds of a source without groups are what they have always been: scores that a run directory holds go on.
+func TestFoldsOfSamplesStay(t *testing.T) {
+	src, n := newBlobs(80, 2, 3, 3, 5), smooth()
+	p := newProblem(nil, n, src, initial(n, 4), 0)
+	p.Folds, p.Seed = 3, 9
+	p.Score = []int{60, 61, 62, 63, 64, 65, 66, 67}
+	if got, want := fmt.Sprint(p.folds()), "[[63 61 65] [62 66 64] [60 67]]"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

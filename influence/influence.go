@@ -36,7 +36,8 @@ type Problem struct {
 	Batch int
 	// Seed draws what an estimator draws at random, and the folds of Score.
 	Seed uint64
-	// Folds is the number of parts that Score is cut into for Scores.Folds; 0 and 1 mean none.
+	// Folds is the number of parts that Score is cut into for Scores.Folds; 0 and 1 mean none. Of a [dataset.Grouped] source a
+	// group stays in one part, and there must be as many groups as parts, unless every score sample is a part.
 	Folds int
 	// Scratch, unless nil, keeps what is computed on the way, so that scoring continues where it was interrupted. It must be
 	// that of this problem and estimator: of Source only the names of the samples are compared.
@@ -73,6 +74,9 @@ func (p *Problem) validate() error {
 	}
 	if p.Folds < 0 || p.Folds > len(p.Score) {
 		return fmt.Errorf("influence: %d score samples can't be cut into %d folds", len(p.Score), p.Folds)
+	}
+	if groups := p.scoreGroups(); groups != nil && p.Folds > len(groups) {
+		return fmt.Errorf("influence: the score samples are of %d groups, which can't be cut into %d folds", len(groups), p.Folds)
 	}
 	if p.Batch < 0 {
 		return fmt.Errorf("influence: the batch size must not be negative, got %d", p.Batch)

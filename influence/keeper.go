@@ -76,6 +76,9 @@ func newKeeper(p *Problem, estimator string, o Options) *keeper {
 	recipe, _ := json.Marshal(p.Recipe)
 	fmt.Fprintf(h, "%s\n%s\n%s\n%s\n%s\n%s\n%x\n", estimator, options, p.Backend.Name(), p.Net.Name, p.Loss.Name(), recipe, p.Model.Digest())
 	fmt.Fprintf(h, "%d %d %d %d %d\n", p.TrainSeed, p.Seed, p.Folds, p.batchSize(), p.Source.Len())
+	if p.scoreGroups() != nil {
+		fmt.Fprintln(h, "folds of groups")
+	}
 	for _, split := range [][]int{p.Train, p.Score} {
 		fmt.Fprintln(h, len(split))
 		for _, i := range split {

@@ -140,7 +140,7 @@ func nothingDropped(r *datadropout.Result) string {
 	}
 	for _, a := range r.Drop.Amounts {
 		if len(a.SeedLossChanges) > 0 {
-			return "Nothing dropped: what lowered the loss on the tune split at the first seed did not do so at all seeds by more than chance would."
+			return "Nothing dropped: what lowered the loss on the tune split at the first seed did not do so at the other seeds by more than chance would."
 		}
 	}
 	return "Nothing dropped: no amount lowered the loss on the tune split by more than chance would."
