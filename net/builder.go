@@ -143,13 +143,7 @@ func (b *builder) conv(name string, w window) {
 	b.list(name, w.String())
 	b.add(func(f *flow, x *Node) *Node {
 		t := Tap{Kind: TapConvolution, Weight: f.param, Bias: -1, Input: x, Window: w.size, Stride: w.stride, Padding: w.padding}
-		c := Convolve(x, f.take()).Strides(w.stride)
-		if w.padding > 0 {
-			c = c.PaddingPerDim([][2]int{{w.padding, w.padding}, {w.padding, w.padding}})
-		} else {
-			c = c.NoPadding()
-		}
-		t.Output = c.Done()
+		t.Output = w.convolve(x, f.take())
 		if w.bias {
 			t.Bias = f.param
 			t.Output = Add(t.Output, channels(f.take(), t.Output.Rank()))

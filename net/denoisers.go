@@ -100,11 +100,9 @@ func (b *builder) unshuffle(by int) {
 	b.coarsen(by)
 	b.list("", fmt.Sprintf("pixels of blocks of %dx%d to channels", by, by))
 	b.add(func(_ *flow, x *Node) *Node {
-		d := x.Shape().Dimensions
 		levels := Slice(x, AxisRange(), AxisRange().Stride(by), AxisRange().Stride(by), AxisRange(image, image+1))
 		x = Slice(x, AxisRange(), AxisRange(), AxisRange(), AxisRange(0, image))
-		x = TransposeAllAxes(Reshape(x, d[0], d[1]/by, by, d[2]/by, by, image), 0, 1, 3, 2, 4, 5)
-		return Concatenate([]*Node{Reshape(x, d[0], d[1]/by, d[2]/by, by*by*image), levels}, -1)
+		return Concatenate([]*Node{blocksToChannels(x, by), levels}, -1)
 	})
 }
 
