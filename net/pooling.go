@@ -134,16 +134,25 @@ func (b *builder) meanPoolOver(size, stride, padding int) {
 	})
 }
 
-// globalMax and globalMean reduce every channel's plane to one value.
-func (b *builder) globalMax()  { b.global("maximum over the image", ReduceMax) }
-func (b *builder) globalMean() { b.global("mean over the image", ReduceMean) }
+// globalMax and globalMean reduce every channel's plane to one value. Of equal largest values the first has the whole gradient, as in
+// a window of max-pooling; ReduceMax would give it to each of them.
+func (b *builder) globalMax() {
+	b.global("maximum over the image", func(x *Node) *Node {
+		dims := x.Shape().Dimensions
+		return Reshape(MaxPool(x).WindowPerAxis(dims[1], dims[2]).NoPadding().Done(), dims[0], dims[3])
+	})
+}
 
-func (b *builder) global(kind string, reduce func(x *Node, axes ...int) *Node) {
+func (b *builder) globalMean() {
+	b.global("mean over the image", func(x *Node) *Node { return ReduceMean(x, 1, 2) })
+}
+
+func (b *builder) global(kind string, reduce func(x *Node) *Node) {
 	if b.err != nil {
 		return
 	}
 	b.dims = b.dims[2:]
 	b.unbounded = true
 	b.list("", kind)
-	b.add(func(_ *flow, x *Node) *Node { return reduce(x, 1, 2) })
+	b.add(func(_ *flow, x *Node) *Node { return reduce(x) })
 }
