@@ -29,7 +29,8 @@ type Recipe struct {
 	Schedule string `yaml:"schedule" json:"schedule"`
 	// WarmupFraction is the share of the steps, in [0, 1), over which the learning rate rises linearly.
 	WarmupFraction float64 `yaml:"warmup_fraction" json:"warmup_fraction"`
-	// StepEvery is the number of epochs between two drops of the step schedule. 0 means a third of the epochs.
+	// StepEvery is the number of epochs between two drops of the step schedule. 0 means two drops, after each third of the
+	// training, whole epochs or not.
 	StepEvery int `yaml:"step_every,omitempty" json:"step_every,omitempty"`
 	// StepFactor in (0, 1] multiplies the learning rate at each drop of the step schedule and at each milestone. 0 means 0.1.
 	StepFactor float64 `yaml:"step_factor,omitempty" json:"step_factor,omitempty"`

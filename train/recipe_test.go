@@ -43,6 +43,29 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// The step schedule drops twice unless it is told how often, after each third of the steps, however few the epochs: never from the
+// start and never twice at once.
+func TestStepScheduleByDefault(t *testing.T) {
+	for _, tt := range []struct{ epochs, steps, first, second int }{
+		{1, 30, 10, 20}, {1, 100, 34, 67}, {2, 20, 7, 14}, {3, 30, 10, 20}, {4, 40, 14, 27}, {5, 50, 17, 34}, {6, 60, 20, 40},
+		{7, 70, 24, 47}, {8, 80, 27, 54}, {9, 90, 30, 60}, {10, 100, 34, 67}, {1, 3, 1, 2}, {1, 2, 1, 2}, {1, 1, 1, 1},
+	} {
+		r := Recipe{LearningRate: 1, Schedule: Step, Epochs: tt.epochs}
+		for step := range tt.steps {
+			want := 1.0
+			if step >= tt.first {
+				want = 0.1
+			}
+			if step >= tt.second {
+				want = 0.01
+			}
+			if got := r.Rate(step, tt.steps); math.Abs(got-want) > 1e-12 {
+				t.Errorf("%d epochs, step %d of %d: rate %v, want %v", tt.epochs, step, tt.steps, got, want)
+			}
+		}
+	}
+}
+
 func TestSteps(t *testing.T) {
 	for _, test := range []struct{ epochs, batch, n, want int }{
 		{3, 10, 100, 30}, {3, 32, 100, 9}, {1, 64, 100, 1}, {2, 200, 100, 2}, {5, 1, 1, 5},

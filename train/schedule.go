@@ -20,7 +20,8 @@ var Schedules = []string{Cosine, Linear, Step, Milestones, Constant}
 //
 //	cosine:      lr (1 + cos(pi (t-W)/(T-W))) / 2     (Loshchilov and Hutter, ICLR 2017, eq. 5, one period)
 //	linear:      lr (T-t)/(T-W)                       with warmup one cycle (Smith and Topin 2018)
-//	step:        lr StepFactor^floor(e/StepEvery)     with e = t Epochs/T, the epochs done
+//	step:        lr StepFactor^floor(e/StepEvery)     with e = t Epochs/T, the epochs done; after each third of the steps
+//	                                                  where StepEvery is 0
 //	milestones:  lr StepFactor^k                      with k the milestones that t has reached
 //	constant:    lr
 func (r Recipe) Rate(t, T int) float64 {
@@ -32,11 +33,10 @@ func (r Recipe) Rate(t, T int) float64 {
 	case Linear:
 		return r.LearningRate * float64(T-t) / float64(T-w)
 	case Step:
-		every := r.StepEvery
-		if every == 0 {
-			every = max(1, r.Epochs/3)
+		if r.StepEvery == 0 {
+			return r.dropped(3 * t / T)
 		}
-		return r.dropped(t * r.Epochs / T / every)
+		return r.dropped(t * r.Epochs / T / r.StepEvery)
 	case Milestones:
 		reached := 0
 		for _, m := range r.Milestones {
