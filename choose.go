@@ -123,7 +123,7 @@ func (r *runner) trial(ctx context.Context, p Proposal, k int, piece Event) (aft
 	if err != nil {
 		return nil, nil, err
 	}
-	if before, err = r.engine.Evaluate(ctx, full, r.data.Source(), r.data.Split.Tune); err != nil {
+	if before, err = r.evaluate(ctx, full, Full, k, splitTune, r.data.Split.Tune); err != nil {
 		return nil, nil, err
 	}
 	piece.Stage, piece.Kind = StageChoose, KindTraining
@@ -131,7 +131,7 @@ func (r *runner) trial(ctx context.Context, p Proposal, k int, piece Event) (aft
 	if err != nil {
 		return nil, nil, err
 	}
-	if after, err = r.engine.Evaluate(ctx, m, r.data.Source(), r.data.Split.Tune); err != nil {
+	if after, err = r.evaluate(ctx, m, p.Rule, k, splitTune, r.data.Split.Tune); err != nil {
 		return nil, nil, err
 	}
 	r.observe.measured(piece, splitTune, after.Loss, after.Metric)

@@ -114,27 +114,28 @@ func (r *runner) measure(ctx context.Context, arm string, k int, trained []int, 
 	}
 	r.out.Curves[arm] = append(r.out.Curves[arm], curve)
 	for _, split := range []struct {
+		name         string
 		idx          []int
 		metric, loss *[]float64
 	}{
-		{trained, &a.TrainMetric, &a.TrainLoss},
-		{r.data.Split.Score, &a.ScoreMetric, &a.ScoreLoss},
-		{r.data.Split.Tune, &a.TuneMetric, &a.TuneLoss},
-		{r.data.Split.Test, &a.TestMetric, &a.TestLoss},
+		{splitTrain, trained, &a.TrainMetric, &a.TrainLoss},
+		{splitScore, r.data.Split.Score, &a.ScoreMetric, &a.ScoreLoss},
+		{splitTune, r.data.Split.Tune, &a.TuneMetric, &a.TuneLoss},
+		{splitTest, r.data.Split.Test, &a.TestMetric, &a.TestLoss},
 	} {
-		if split.metric == &a.TestMetric && r.data.TestSet != nil {
-			if err := r.measureImages(ctx, m, arm, a); err != nil {
+		if split.name == splitTest && r.data.TestSet != nil {
+			if err := r.measureImages(ctx, m, arm, k, a); err != nil {
 				return err
 			}
 			continue
 		}
-		e, err := r.engine.Evaluate(ctx, m, r.data.Source(), split.idx)
+		e, err := r.evaluate(ctx, m, arm, k, split.name, split.idx)
 		if err != nil {
 			return err
 		}
 		*split.metric = append(*split.metric, e.Metric)
 		*split.loss = append(*split.loss, e.Loss)
-		if split.metric == &a.TestMetric && e.Predicted != nil {
+		if split.name == splitTest && e.Predicted != nil {
 			a.addClassification(e.Classification(r.data.labels(split.idx), len(r.data.Images.Classes)))
 		}
 	}

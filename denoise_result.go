@@ -2,6 +2,7 @@ package datadropout
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"github.com/datadropout/datadropout/restore"
@@ -49,11 +50,18 @@ type TestImage struct {
 	SSIM      map[string]Number `json:"ssim"`
 }
 
-// measureImages appends the figures of an arm's model on the test images: the mean PSNR as its metric, and the mean loss.
-func (r *runner) measureImages(ctx context.Context, m *train.Model, arm string, a *ArmResult) error {
+// measureImages appends the figures of an arm's model at seed number k on the test images: the mean PSNR as its metric, and the mean
+// loss. A loss that is not finite is an error that names the image.
+func (r *runner) measureImages(ctx context.Context, m *train.Model, arm string, k int, a *ArmResult) error {
 	scores, err := r.tools.restore(ctx, r.network, m, r.data.TestSet)
 	if err != nil {
 		return err
+	}
+	for i, s := range scores {
+		if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
+			return fmt.Errorf("%s, seed %d, test image %s: %w", arm, r.seed(k), s.ID,
+				&train.NotFiniteError{Net: r.network.Name, Count: 1, Samples: 1, Position: i, Loss: s.Loss})
+		}
 	}
 	mean := restore.Mean(scores)
 	a.TestMetric, a.TestLoss, a.TestSSIM = append(a.TestMetric, mean.PSNR), append(a.TestLoss, mean.Loss), append(a.TestSSIM, mean.SSIM)

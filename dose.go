@@ -15,7 +15,7 @@ func (r *runner) tryControls(ctx context.Context, proposals []Proposal, tried []
 	if err != nil {
 		return err
 	}
-	before, err := r.engine.Evaluate(ctx, full, r.data.Source(), r.data.Split.Tune)
+	before, err := r.evaluate(ctx, full, Full, 0, splitTune, r.data.Split.Tune)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (r *runner) tryControls(ctx context.Context, proposals []Proposal, tried []
 		if err != nil {
 			return nil, err
 		}
-		after, err := r.engine.Evaluate(ctx, m, r.data.Source(), r.data.Split.Tune)
+		after, err := r.evaluate(ctx, m, piece.What, 0, splitTune, r.data.Split.Tune)
 		if err != nil {
 			return nil, err
 		}

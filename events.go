@@ -64,10 +64,12 @@ func (o Observer) emit(e Event) {
 	}
 }
 
-// Splits of an event of the type "measured".
+// Splits, as an event of the type "measured" and an error name them.
 const (
-	splitTune = "tune"
-	splitTest = "test"
+	splitTrain = "train"
+	splitScore = "score"
+	splitTune  = "tune"
+	splitTest  = "test"
 )
 
 // measured tells what the evaluation of a piece's model on a split gave.

@@ -197,7 +197,7 @@ func (r *runner) examineNeighbors(ctx context.Context, m *train.Model, reference
 func (r *runner) examineHurts(ctx context.Context, m *train.Model) error {
 	x := &r.out.Examined
 	score := spread(r.data.Split.Score, mostProductScores)
-	evaluation, err := r.engine.Evaluate(ctx, m, r.data.Images, score)
+	evaluation, err := r.evaluate(ctx, m, Full, 0, splitScore, score)
 	if err != nil {
 		return err
 	}

@@ -36,13 +36,13 @@ func Train(ctx context.Context, c Config, d *Data, backend compute.Backend, stor
 			return nil, err
 		}
 		one := RoundOne{Seed: r.seed(k), Seconds: seconds}
-		e, err := r.engine.Evaluate(ctx, m, d.Source(), d.Split.Tune)
+		e, err := r.evaluate(ctx, m, Full, k, splitTune, d.Split.Tune)
 		if err != nil {
 			return nil, err
 		}
 		one.TuneMetric, one.TuneLoss = e.Metric, e.Loss
 		if test {
-			if e, err = r.engine.Evaluate(ctx, m, d.Source(), d.Split.Test); err != nil {
+			if e, err = r.evaluate(ctx, m, Full, k, splitTest, d.Split.Test); err != nil {
 				return nil, err
 			}
 			one.TestMetric, one.TestLoss = &e.Metric, &e.Loss

@@ -68,19 +68,20 @@ func checkSmoothness(ctx context.Context, engine *train.Engine, p *Problem, delt
 		}
 		stepped := steppedBy(min(p.Recipe.BatchSize, len(p.Train)), trained)
 		if at == len(changes) {
+			var e *train.Evaluation
 			m, err := engine.TrainWeightedKept(ctx, p.Source, p.Train, weights, p.Recipe, p.TrainSeed, p.keep(), stepped)
+			if err == nil {
+				e, err = engine.Evaluate(ctx, m, p.Source, p.Score)
+			}
 			var diverged *train.DivergedError
-			if errors.As(err, &diverged) {
+			var notFinite *train.NotFiniteError
+			if errors.As(err, &diverged) || errors.As(err, &notFinite) {
 				s.Converged = false
 				s.Message = fmt.Sprintf("training is not smooth: with the weights of %d samples at 0 it diverges", n)
 				return nil
 			}
 			if err != nil {
 				return fmt.Errorf("influence: the check of smoothness at %g of the samples: %w", f, err)
-			}
-			e, err := engine.Evaluate(ctx, m, p.Source, p.Score)
-			if err != nil {
-				return err
 			}
 			changes = append(changes, e.Loss-base.Loss)
 			if err := p.keeper.save(); err != nil { // the next training is kept in the place of this one

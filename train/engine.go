@@ -59,15 +59,20 @@ type Progress struct {
 
 // DivergedError says that training left the finite numbers: the learning rate is too high for the data and network.
 type DivergedError struct {
+	// Net names the network.
+	Net string
 	// Epoch and Step count from 1.
 	Epoch, Step int
 	// Loss is the step's mean loss, NaN or infinite; NaN where it was the parameters that left the finite numbers.
 	Loss float64
 }
 
+// advice is what helps against divergence.
+const advice = "try a lower learning rate"
+
 // Error implements error.
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("training diverged: the loss is %v at step %d of epoch %d; try a lower learning rate", e.Loss, e.Step, e.Epoch)
+	return fmt.Sprintf("training of %s diverged: the loss is %v at step %d of epoch %d; %s", e.Net, e.Loss, e.Step, e.Epoch, advice)
 }
 
 // StepGraph builds one update, for those who compile it by themselves. Inputs: theta [P], momentum [P], x [batch, height, width, channels], y [batch, ...], the
@@ -188,7 +193,7 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 		}
 		epoch := t*size/len(idx) + 1
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return nil, &DivergedError{Epoch: epoch, Step: t + 1, Loss: loss}
+			return nil, &DivergedError{Net: e.net.Name, Epoch: epoch, Step: t + 1, Loss: loss}
 		}
 		p.Epoch, p.Step, p.Loss = epoch, t+1, losses.add(epoch, loss)
 		if t == first {
@@ -214,7 +219,7 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 		return nil, err
 	}
 	if !m.finite() {
-		return nil, &DivergedError{Epoch: p.Epoch, Step: p.Steps, Loss: math.NaN()}
+		return nil, &DivergedError{Net: e.net.Name, Epoch: p.Epoch, Step: p.Steps, Loss: math.NaN()}
 	}
 	if record != nil {
 		record.End = m.Digest()

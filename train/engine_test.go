@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/datadropout/datadropout/net"
@@ -186,6 +187,37 @@ func TestTrainDiverges(t *testing.T) {
 	}
 	if !(math.IsNaN(diverged.Loss) || math.IsInf(diverged.Loss, 0)) || diverged.Step < 1 || diverged.Step > 50 || diverged.Epoch != (diverged.Step-1)*8/40+1 {
 		t.Errorf("it says %+v", *diverged)
+	}
+	if diverged.Net != linear().Name || !strings.Contains(err.Error(), "training of "+diverged.Net) {
+		t.Errorf("%v does not name the network %q", err, linear().Name)
+	}
+}
+
+// A model whose parameters are finite may have outputs that are not.
+func TestEvaluateRefusesLossesThatAreNotFinite(t *testing.T) {
+	src, n := newBlobs(300, 5), linear()
+	e := NewEngine(backend(t, 1), n, CrossEntropy{})
+	defer e.Close()
+	theta, _ := n.Init(9)
+	for _, i := range []int{140, 141, 250} {
+		for j := range src.x[i] {
+			src.x[i][j] = 3e38
+		}
+	}
+	for j := range theta {
+		theta[j] *= 10
+	}
+	idx := append(positions(300)[100:], 0)
+	_, err := e.Evaluate(t.Context(), &Model{Theta: theta}, src, idx)
+	var bad *NotFiniteError
+	if !errors.As(err, &bad) {
+		t.Fatalf("error %v, want a NotFiniteError", err)
+	}
+	if bad.Net != n.Name || bad.Count != 3 || bad.Samples != 201 || bad.Position != 140 || !(math.IsNaN(bad.Loss) || math.IsInf(bad.Loss, 0)) {
+		t.Errorf("it says %+v", *bad)
+	}
+	if _, err := e.Evaluate(t.Context(), &Model{Theta: theta}, src, positions(140)); err != nil {
+		t.Errorf("the other samples: %v", err)
 	}
 }
 

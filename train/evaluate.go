@@ -33,6 +33,23 @@ type Evaluation struct {
 	Rank       []int
 }
 
+// NotFiniteError says that a model has no finite loss on some samples: its training diverged, though its parameters are finite.
+type NotFiniteError struct {
+	// Net names the network.
+	Net string
+	// Count is the number of such samples among the Samples evaluated.
+	Count, Samples int
+	// Position is that of the first of them in the source, and Loss its loss, NaN or infinite.
+	Position int
+	Loss     float64
+}
+
+// Error implements error.
+func (e *NotFiniteError) Error() string {
+	return fmt.Sprintf("training of %s diverged: the loss of %d of %d samples is not finite, that of sample %d is %v; %s",
+		e.Net, e.Count, e.Samples, e.Position, e.Loss, advice)
+}
+
 // evaluationGraph maps theta [P], x, y and, for a network with state, the state [S] to the per-sample losses [batch],
 // metrics [batch] and, for vector outputs, predictions [batch] and the outputs themselves.
 func (e *Engine) evaluationGraph(in []*Node) []*Node {
@@ -49,7 +66,8 @@ func (e *Engine) evaluationGraph(in []*Node) []*Node {
 }
 
 // Evaluate measures the model on the samples of the source at the positions idx, with batch norm at its running
-// statistics. No positions give an evaluation of zeros. Cancelling ctx stops between two batches.
+// statistics. No positions give an evaluation of zeros. Cancelling ctx stops between two batches. A loss that is not finite is a
+// *[NotFiniteError].
 func (e *Engine) Evaluate(ctx context.Context, m *Model, src dataset.Source, idx []int) (*Evaluation, error) {
 	if err := m.Fits(e.net); err != nil {
 		return nil, err
@@ -100,10 +118,30 @@ func (e *Engine) Evaluate(ctx context.Context, m *Model, src dataset.Source, idx
 			}
 		}
 	}
+	if err := e.finite(ev.SampleLoss, idx); err != nil {
+		return nil, err
+	}
 	if n > 0 {
 		ev.Loss, ev.Metric = mean(ev.SampleLoss), mean(ev.SampleMetric)
 	}
 	return ev, nil
+}
+
+// finite returns an error if a loss of the samples at the positions idx is not finite.
+func (e *Engine) finite(losses []float32, idx []int) error {
+	bad := &NotFiniteError{Net: e.net.Name, Samples: len(idx)}
+	for k, l := range losses {
+		if l := float64(l); math.IsNaN(l) || math.IsInf(l, 0) {
+			if bad.Count == 0 {
+				bad.Position, bad.Loss = idx[k], l
+			}
+			bad.Count++
+		}
+	}
+	if bad.Count == 0 {
+		return nil
+	}
+	return bad
 }
 
 // addOutputs appends the confidence and the rank of the first n samples of a batch, and frees the outputs.

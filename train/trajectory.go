@@ -205,7 +205,7 @@ func (t *Trajectory) begin(ctx context.Context, seed uint64) error {
 		return err
 	}
 	if !t.final.finite() {
-		return &DivergedError{Epoch: t.round.recipe.Epochs, Step: t.round.steps, Loss: math.NaN()}
+		return &DivergedError{Net: t.round.engine.net.Name, Epoch: t.round.recipe.Epochs, Step: t.round.steps, Loss: math.NaN()}
 	}
 	return nil
 }
@@ -367,7 +367,7 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 			return nil, err
 		}
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return nil, &DivergedError{Epoch: s*len(t.round.positions)/t.round.order.size + 1, Step: s + 1, Loss: loss}
+			return nil, &DivergedError{Net: t.round.engine.net.Name, Epoch: s*len(t.round.positions)/t.round.order.size + 1, Step: s + 1, Loss: loss}
 		}
 		t.done++
 		t.ticked(t.done, t.planned)
