@@ -1,6 +1,7 @@
 package datadropout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/fetch"
+	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/restore"
 	"github.com/datadropout/datadropout/train"
 )
@@ -101,8 +104,29 @@ func LoadData(ctx context.Context, c *Config) (_ *Data, err error) {
 	if err := d.Images.Err(); err != nil {
 		return nil, err
 	}
+	if err := checkEstimatorMemory(c, d); err != nil {
+		return nil, err
+	}
 	c.Train, c.Score, c.Tune, c.Test = len(split.Train), len(split.Score), len(split.Tune), len(split.Test)
 	return d, nil
+}
+
+// checkEstimatorMemory refuses bounds on the memory of the estimator that are too small for the training split, before anything is
+// trained. A network that the data do not fit is left to those who train it.
+func checkEstimatorMemory(c *Config, d *Data) error {
+	input, outputs := d.NetworkDims()
+	network, err := net.New(cmp.Or(c.InfluenceNet, c.Net), input, outputs)
+	if err != nil {
+		return nil
+	}
+	recipe := c.Recipe
+	if c.InfluenceRecipe != "" {
+		recipe = train.Recipes[c.InfluenceRecipe]
+	}
+	if err := influence.CheckMemory(c.Estimator, c.Influence, network, recipe, len(d.Split.Train)); err != nil {
+		return usagef("%w; raise --replay-memory or --replay-disk", err)
+	}
+	return nil
 }
 
 // checkClasses refuses a training split of one class, and notes classes that it has no sample of.

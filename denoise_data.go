@@ -115,6 +115,9 @@ func loadDenoising(ctx context.Context, c *Config) (*Data, error) {
 	if err := d.cutWhole(c); err != nil {
 		return nil, err
 	}
+	if err := checkEstimatorMemory(c, d); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 

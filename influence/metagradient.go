@@ -155,6 +155,19 @@ func (e *metagradient) bounds(p *Problem) train.Bounds {
 	return train.Bounds{Memory: cmp.Or(e.options.Memory, DefaultMemory), Disk: e.options.Disk, Dir: p.ScratchDir}
 }
 
+// CheckMemory returns an error if the options bound the memory and the disk of what the named estimator keeps of a training of n samples
+// by the recipe to less than it can do with; nil for estimators without such a bound. It is known before anything is trained.
+func CheckMemory(name string, o Options, network *net.Network, r train.Recipe, n int) error {
+	if name != "metagradient" {
+		return nil
+	}
+	e := metagradient{o}
+	if err := train.CheckReplay(network, r, n, e.bounds(&Problem{})); err != nil {
+		return fmt.Errorf("the estimator %s: %w", name, err)
+	}
+	return nil
+}
+
 // checkStatistics returns an error if the network's running statistics stop gradients: their adjoint would be lost, and
 // the scores wrong without a word. It evaluates the network once, on nothing.
 func checkStatistics(p *Problem) error {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/datadropout/datadropout/net"
@@ -53,6 +54,23 @@ func provision(steps int, bytes int64, bounds Bounds) (memory, vectors int) {
 		vectors = memory + onDisk
 	}
 	return memory, vectors
+}
+
+// CheckReplay returns the error of [Engine.SpilledTrajectory] for bounds that are too small to go back through the training of n
+// samples, without training; nil where they suffice.
+func CheckReplay(network *net.Network, r Recipe, n int, bounds Bounds) error {
+	return checkReplay(network, r.Steps(n), bounds)
+}
+
+func checkReplay(network *net.Network, steps int, bounds Bounds) error {
+	bytes, least := vectorBytes(network), leastVectors(steps)
+	if _, vectors := provision(steps, bytes, bounds); vectors >= least {
+		return nil
+	}
+	const mebi = 1 << 20
+	up := func(vectors int) int64 { return (int64(vectors)*bytes + mebi - 1) / mebi }
+	return fmt.Errorf("going back through %d steps of %s takes at least %d MiB of memory, or %d MiB of memory and %d MiB of disk; the bounds are %.4g MiB of memory and %.4g MiB of disk",
+		steps, network.Name, up(startVectors+least), up(startVectors+readingVectors), up(least), float64(bounds.Memory)/mebi, float64(bounds.Disk)/mebi)
 }
 
 // Replay is what going back through a training takes.

@@ -130,12 +130,10 @@ func (e *Engine) KeptTrajectory(ctx context.Context, src dataset.Source, idx []i
 // provide settles how many vectors are kept, in memory and on disk, and makes the file.
 func (t *Trajectory) provide(bounds Bounds) error {
 	steps := t.round.steps
-	t.memory, t.vectors = provision(steps, t.vectorBytes(), bounds)
-	if least := leastVectors(steps); t.vectors < least {
-		bytes := t.vectorBytes()
-		return fmt.Errorf("going back through %d steps of %s takes at least %d bytes of memory, or %d of memory and %d of disk; the bounds are %d of memory and %d of disk",
-			steps, t.round.engine.net.Name, int64(startVectors+least)*bytes, (startVectors+readingVectors)*bytes, int64(least)*bytes, bounds.Memory, bounds.Disk)
+	if err := checkReplay(t.round.engine.net, steps, bounds); err != nil {
+		return err
 	}
+	t.memory, t.vectors = provision(steps, t.vectorBytes(), bounds)
 	if t.vectors == t.memory {
 		return nil
 	}

@@ -101,6 +101,24 @@ func TestTrajectoryRefuses(t *testing.T) {
 	if _, err := e.Trajectory(t.Context(), src, positions(40), recipe, 1, 100, nil); err == nil || !strings.Contains(err.Error(), "memory") {
 		t.Errorf("100 bytes: error %v", err)
 	}
+	// Whether the bounds suffice is known without training, and is what training then says.
+	steps := recipe.Steps(40)
+	vector, least := vectorBytes(n), leastVectors(steps)
+	for _, bounds := range []Bounds{
+		{Memory: 100},
+		{Memory: int64(startVectors+least) * vector}, {Memory: int64(startVectors+least)*vector - 1},
+		{Memory: int64(startVectors+readingVectors) * vector, Disk: int64(least) * vector},
+		{Memory: int64(startVectors+readingVectors) * vector, Disk: int64(least)*vector - 1},
+	} {
+		foretold := CheckReplay(n, recipe, 40, bounds)
+		tr, err := e.SpilledTrajectory(t.Context(), src, positions(40), recipe, 1, bounds, nil)
+		if err == nil {
+			tr.Close()
+		}
+		if (foretold == nil) != (err == nil) || err != nil && err.Error() != foretold.Error() {
+			t.Errorf("%+v: error %v was foretold, and there was %v", bounds, foretold, err)
+		}
+	}
 	if _, err := e.Trajectory(t.Context(), src, positions(40), Recipe{}, 1, 1<<20, nil); err == nil {
 		t.Error("a recipe of nothing: no error")
 	}
