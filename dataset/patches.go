@@ -28,7 +28,9 @@ type PatchOptions struct {
 	Size int
 	// Degradation makes inputs of targets, where a pair has no input of its own.
 	Degradation Degradation
-	// Evaluated is what Fill draws by where that is not Degradation, such as one sigma of a range; what is not drawn must be alike.
+	// Evaluated is what Fill draws by where that is not Degradation, such as one sigma of a range; what is not drawn must be alike. It holds
+	// for all patches, those that are trained on too: at one sigma their losses and gradients can be compared, where at a sigma drawn for each
+	// of them the draw would decide.
 	Evaluated Degradation
 	// NoiseMap adds a channel to the input, behind those of the image: the sigma of its normal noise, in units of the range.
 	NoiseMap bool
@@ -243,7 +245,7 @@ func (s *Patches) InputDims() []int {
 // TargetDims returns [Size, Size, channels].
 func (s *Patches) TargetDims() []int { return []int{s.options.Size, s.options.Size, s.channels} }
 
-// Fill implements Source.
+// Fill implements Source: the patch as it is, with noise by Evaluated that is drawn by its position alone.
 func (s *Patches) Fill(i int, input, target []float32) {
 	s.fill(i, 0, input, target)
 	s.degrade(i, input, func(values []float32) float32 {
