@@ -38,6 +38,10 @@ func gradientNorms(ctx context.Context, p *Problem, m *train.Model, tick func(sa
 	return norms, finite(norms, "the gradient norms")
 }
 
+// leastNorm is the shortest gradient whose length is known: the squares that make it up are computed in float32, whose smallest normal
+// number is 1.2e-38, which those of a hundred million elements keep above.
+const leastNorm = 1e-15
+
 // gradientNormGraph returns |sum_i w_i grad l_i|, a scalar.
 func (d *derivatives) gradientNormGraph(in []*Node) []*Node {
 	e := d.evaluate(in)
@@ -89,7 +93,8 @@ func (e gradNorm) Score(ctx context.Context, p *Problem, progress func(done, tot
 
 // gradCos is the estimator "gradcos": delta_i = grad L_val . grad l_i / (n |grad l_i|) at the trained model, graddot with
 // every sample's gradient brought to length 1, so that no sample stands out by the size of its loss alone. Up to |grad L_val|,
-// the same for all samples, it is the cosine between the two. Only its sequence means something.
+// the same for all samples, it is the cosine between the two. Only its sequence means something. The direction of a gradient that is
+// next to nothing, that of a sample the network is sure of, is chance; below leastNorm it has the effect 0.
 type gradCos struct{}
 
 var _ Estimator = gradCos{}
@@ -120,9 +125,11 @@ func (e gradCos) Score(ctx context.Context, p *Problem, progress func(done, tota
 	}
 	for _, delta := range effects {
 		for i, norm := range norms {
-			if norm > 0 { // without a gradient the product is 0
-				delta[i] /= norm * float64(n)
+			if norm < leastNorm {
+				delta[i] = 0
+				continue
 			}
+			delta[i] /= norm * float64(n)
 		}
 	}
 	s, err := p.foldScores(effects)

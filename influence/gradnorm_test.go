@@ -1,6 +1,7 @@
 package influence
 
 import (
+	"math"
 	"testing"
 
 	"gonum.org/v1/gonum/floats"
@@ -75,6 +76,50 @@ func TestGraNd(t *testing.T) {
 	floats.Scale(-1/float64(len(p.Train)), late)
 	if got := apart(s.Delta, early); got > 1e-5 || apart(s.Delta, late) < 0.2 || s.Folds != nil {
 		t.Errorf("relative distance %.2g from the early norms, %.2g from the final ones", got, apart(s.Delta, late))
+	}
+}
+
+// However sure the network is of a sample, and however small its gradient, the effect is finite and no larger than |grad L_val| / n:
+// a cosine is at most 1.
+func TestGradCosOfConfidentSamples(t *testing.T) {
+	src := newBlobs(80, 2, 3, 3, 5)
+	n, err := net.New("softmax", [3]int{2, 3, 1}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &train.Model{Theta: make([]float32, n.Size())}
+	for j := range 6 { // a class has the sum of every third pixel as its logit
+		m.Theta[3*j+j%3] = 1
+	}
+	for i := range 40 {
+		for j := range src.x[i] {
+			if src.x[i][j] = 0; j%3 == src.labels[i] {
+				src.x[i][j] = float32(i) // the probabilities of the other classes are exp(-2i)
+			}
+		}
+	}
+	p := newProblem(backend(t, 2), n, src, m, 0)
+	s := score(t, estimator(t, "gradcos", Options{}), p)
+	d, err := newDerivatives(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	g, err := d.meanGradient(t.Context(), p.Score)
+	if err != nil {
+		t.Fatal(err)
+	}
+	norms, bound, small := exactNorms(t, p), floats.Norm(g, 2)/float64(len(p.Train)), 0
+	for i, delta := range s.Delta {
+		if norms[i] < leastNorm {
+			small++
+		}
+		if !(math.Abs(delta) <= bound*(1+1e-3)) || norms[i] < leastNorm && delta != 0 {
+			t.Errorf("a gradient of length %.3g has the effect %v, the bound is %v", norms[i], delta, bound)
+		}
+	}
+	if small == 0 || small == len(norms) {
+		t.Errorf("%d of %d gradients are next to nothing", small, len(norms))
 	}
 }
 
