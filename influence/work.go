@@ -70,7 +70,7 @@ func padded(n, size int) int { return (n + size - 1) / size * size }
 
 // targetWork is what [derivatives.targets] evaluates.
 func (p *Problem) targetWork() Work {
-	w := Work{Phase: PhaseGradient, Batch: p.batchSize(), Samples: len(p.Score), Most: len(p.Score)}
+	w := Work{Phase: PhaseGradient, Batch: p.batchSize(), Samples: len(p.Score), Most: len(p.Score), Memory: p.vectorMemory(2 * p.directionCount())} // saving them takes them again
 	for _, part := range p.folds() {
 		w.Padded += padded(len(part), w.Batch)
 	}
@@ -108,6 +108,7 @@ func (p *Problem) kroneckerWork(sample int) Work {
 	const twice = 2
 	w := Work{Phase: PhaseGradient, Batch: min(kroneckerBatch, p.batchSize()), Cost: kroneckerCost, Samples: twice * sample, Most: twice * sample}
 	w.Padded = twice * padded(sample, w.Batch)
+	w.Memory = p.kroneckerFactors(kroneckerBlock).built()
 	return w
 }
 
@@ -155,12 +156,16 @@ func (e *conjugateGradient) Work(p *Problem) []Work {
 	sample := o.sampleSize(len(p.Train))
 	// At most MaxIterations products, one for the residual, and one more for each restart.
 	usual := o.usualIterations(p.Recipe.WeightDecay+max(0, o.Damping)) + 1
-	parts := []Work{p.targetWork(), p.evaluations(o.phase(), p.directionCount(), sample, usual, o.MaxIterations+1), p.effectWork()}
+	products := p.evaluations(o.phase(), p.directionCount(), sample, usual, o.MaxIterations+1)
+	products.Memory = p.conjugateMemory(o.Preconditioner)
+	parts := []Work{p.targetWork(), products, p.effectWork()}
 	switch o.Preconditioner {
 	case DiagonalPreconditioner:
 		parts = append(parts, p.evaluations(o.phase(), 1, sample, 1, 1))
 	case KroneckerPreconditioner:
-		parts = append(parts, p.kroneckerWork(sample))
+		w := p.kroneckerWork(sample)
+		w.Memory += p.vectorMemory(p.directionCount())
+		parts = append(parts, w)
 	}
 	return parts
 }
@@ -173,10 +178,12 @@ func (e *lissa) Work(p *Problem) []Work {
 	plan := e.plan(extremes{Largest: usualEigenvalue + lambda}, lambda, sample)
 	const usualEigenvalueProducts = 12
 	steps, deepest := plan.depth*plan.repeats, max(plan.depth, mostDepth)*plan.repeats
+	eigenvalue := p.evaluations(o.phase(), 1, sample, usualEigenvalueProducts, mostEigenvalueProducts)
+	eigenvalue.Memory = p.krylovMemory(mostEigenvalueProducts)
+	recursion := p.evaluations(o.phase(), p.directionCount(), min(lissaBatch, sample), steps, deepest)
+	recursion.Memory = p.recursionMemory(plan.repeats)
 	return []Work{
-		p.targetWork(),
-		p.evaluations(o.phase(), 1, sample, usualEigenvalueProducts, mostEigenvalueProducts),
-		p.evaluations(o.phase(), p.directionCount(), min(lissaBatch, sample), steps, deepest),
+		p.targetWork(), eigenvalue, recursion,
 		p.evaluations(o.phase(), p.directionCount(), sample, 1, 1),
 		p.effectWork(),
 	}
@@ -187,19 +194,27 @@ func (e *arnoldi) Work(p *Problem) []Work {
 	o := e.options
 	sample, steps := o.sampleSize(len(p.Train)), krylovSize(o.Rank, p.Net.Size())
 	products := p.evaluations(o.phase(), 1, sample, steps, steps)
-	products.Memory = 8 * int64(steps) * int64(p.Net.Size())
-	return []Work{p.targetWork(), products, p.evaluations(o.phase(), p.directionCount(), sample, 1, 1), p.effectWork()}
+	products.Memory = p.krylovMemory(steps)
+	residual := p.evaluations(o.phase(), p.directionCount(), sample, 1, 1)
+	// The basis, and right-hand sides, their parts in the subspace, solutions and products, which are saved.
+	residual.Memory = p.vectorMemory(steps + 5*p.directionCount())
+	return []Work{p.targetWork(), products, residual, p.effectWork()}
 }
 
 // Work implements Estimator.
 func (e *kroneckerFactored) Work(p *Problem) []Work {
-	return []Work{p.targetWork(), p.kroneckerWork(e.options.sampleSize(len(p.Train))), p.effectWork()}
+	k := p.directionCount()
+	w := p.kroneckerWork(e.options.sampleSize(len(p.Train)))
+	w.Memory = p.vectorMemory(k) + p.kroneckerFactors(kroneckerBlock).scoring(p.vectorMemory(k))
+	return []Work{p.targetWork(), w, p.effectWork()}
 }
 
 // Work implements Estimator.
 func (e *selfInfluence) Work(p *Problem) []Work {
 	passes := p.kroneckerWork(len(p.Train))
 	passes.Samples, passes.Most, passes.Padded = passes.Samples/2, passes.Most/2, passes.Padded/2
+	f := p.kroneckerFactors(kroneckerBlock)
+	passes.Memory = f.inverted() + 4*(f.blocks+f.moments) // blocks and inverses are inputs of the graph
 	return []Work{p.kroneckerWork(e.options.sampleSize(len(p.Train))), passes}
 }
 
@@ -221,8 +236,11 @@ func (dynamics) Work(p *Problem) []Work { return p.recordWork(train.Recording{Dy
 func (e *tracIn) Work(p *Problem) []Work {
 	want := train.Recording{Checkpoints: e.options.Checkpoints}
 	parts := p.recordWork(want)
-	for range min(want.Checkpoints, p.Recipe.Steps(len(p.Train))) {
-		parts = append(parts, p.targetWork(), p.effectWork())
+	checkpoints := min(want.Checkpoints, p.Recipe.Steps(len(p.Train)))
+	for range checkpoints {
+		targets := p.targetWork()
+		targets.Memory += 4 * int64(checkpoints) * int64(p.Net.Size()+p.Net.StateSize())
+		parts = append(parts, targets, p.effectWork())
 	}
 	return parts
 }
@@ -244,6 +262,9 @@ func (e *metagradient) Work(p *Problem) []Work {
 	back := p.trainingWork(0)
 	back.Samples = p.Recipe.Steps(len(p.Train)) * size
 	back.Phase, back.Directions, back.Most, back.Padded = PhaseHessian, p.directionCount(), back.Samples, back.Samples
+	// The adjoints of parameters and momentum, beside what is kept of the training; saving them takes them in float64, twice.
+	adjoints := p.vectorMemory(2 * p.directionCount())
+	back.Memory = replay.Memory + adjoints/2 + 2*adjoints
 	parts := []Work{forward, p.targetWork(), back}
 	if !e.options.NoSmoothnessCheck {
 		checks := len(perturbedFractions)
