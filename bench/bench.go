@@ -186,7 +186,7 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 	build := map[string]func([]*Node) []*Node{
 		"forward": w.forward, "gradient": w.gradient, "step": w.engine.StepGraph, "score": w.score, "hvp": w.hvp, "ggn": w.ggn,
 	}[s.Phase]
-	w.exec = MustNewExec(backend, build).WithName(s.Phase)
+	w.exec = MustNewExec(backend, build).WithName(s.Phase).SetMaxCache(-1)
 	if s.Phase == "step" {
 		w.carried, w.x = 2, 2
 		w.args = []any{vector(theta), vector(make([]float32, len(theta))), nil, nil,

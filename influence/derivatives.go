@@ -306,7 +306,8 @@ func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node)
 		if exec, err = NewExec(d.problem.Backend, graph); err != nil {
 			return err
 		}
-		d.execs[name] = exec.WithName(name)
+		// A graph is compiled for every number of directions, of which there are as many as folds: GoMLX's bound is 32.
+		d.execs[name] = exec.WithName(name).SetMaxCache(-1)
 	}
 	args := d.fixed
 	if direction != nil {

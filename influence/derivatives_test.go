@@ -95,6 +95,27 @@ func TestDirectionalIsGradientTimesDirection(t *testing.T) {
 
 func abs(x float64) float64 { return max(x, -x) }
 
+// As many directions share a pass as there are folds, and a solver asks for fewer and fewer of them: of every number a graph is compiled.
+func TestAnyNumberOfDirections(t *testing.T) {
+	src, n := newBlobs(40, 2, 3, 3, 1), smooth()
+	p := newProblem(backend(t, 2), n, src, initial(n, 1), 0)
+	d := open(t, p)
+	v := randomVector(n.Size(), 3)
+	want, err := d.directional(t.Context(), p.Train, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := 40; k > 1; k-- { // GoMLX compiles 32 shapes unless told otherwise
+		got, err := d.directionals(t.Context(), p.Train, slices.Repeat([][]float64{v}, k))
+		if err != nil {
+			t.Fatalf("%d directions: %v", k, err)
+		}
+		if e := apart(got[k-1], want); e > 1e-6 {
+			t.Fatalf("%d directions: the last is off by %.2g", k, e)
+		}
+	}
+}
+
 func TestDirectionalOnTheZoo(t *testing.T) {
 	src := newBlobs(24, 12, 12, 3, 4)
 	for _, name := range []string{"softmax", "lenet5", "cnn", "lenet5-smooth", "cnn-smooth", "lenet5+silu", "lenet5+softplus+avg", "lenet5+tanh"} {

@@ -137,7 +137,7 @@ func (s *sweep) begin(ctx context.Context) error {
 // compile makes the graph of a step back.
 func (s *sweep) compile() (err error) {
 	if s.exec, err = NewExec(s.problem.Backend, s.graph); err == nil {
-		s.exec.WithName("metagradient step")
+		s.exec.WithName("metagradient step").SetMaxCache(-1)
 	}
 	return err
 }

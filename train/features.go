@@ -41,6 +41,7 @@ func (e *Engine) Features(ctx context.Context, m *Model, src dataset.Source, idx
 	if err != nil {
 		return nil, 0, err
 	}
+	exec.WithName("features").SetMaxCache(-1)
 	defer exec.Finalize()
 	theta := tensors.FromFlatDataAndDimensions(m.Theta, len(m.Theta))
 	defer theta.FinalizeAll()
