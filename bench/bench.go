@@ -5,6 +5,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -32,6 +33,9 @@ import (
 var Phases = []string{
 	influence.PhaseForward, influence.PhaseGradient, influence.PhaseStep, influence.PhaseDirectional, influence.PhaseHessian, influence.PhaseGaussNewton,
 }
+
+// directed are the phases along directions.
+var directed = []string{influence.PhaseDirectional, influence.PhaseHessian, influence.PhaseGaussNewton}
 
 // Setting is what to measure.
 type Setting struct {
@@ -104,7 +108,7 @@ func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement,
 		t, err = w.brief(ctx, s)
 	} else {
 		w.load(s.Batch)
-		t, err = w.timed(ctx, func(t timing) bool { return len(t.runs) < 3 || t.spent < s.Seconds })
+		t, err = w.timed(ctx, math.Inf(1), func(t timing) bool { return len(t.runs) < 3 || t.spent < s.Seconds })
 	}
 	if err != nil {
 		return nil, err
@@ -130,14 +134,22 @@ type timing struct {
 
 func (t timing) mean() float64 { return t.spent / float64(len(t.runs)) }
 
-// timed runs a phase while more says so of what was measured.
-func (w *workload) timed(ctx context.Context, more func(timing) bool) (timing, error) {
+// timed runs a phase while more says so of what was measured. Where the first run takes long, it is the only one.
+func (w *workload) timed(ctx context.Context, long float64, more func(timing) bool) (timing, error) {
 	t := timing{batch: w.batch}
 	began := time.Now()
-	if err := w.run(); err != nil { // compiles
+	if err := w.compile(w.batch); err != nil {
+		return t, err
+	}
+	compiled := time.Now()
+	if err := w.run(); err != nil {
 		return t, err
 	}
 	t.first = time.Since(began).Seconds()
+	if took := time.Since(compiled).Seconds(); took >= long {
+		t.runs, t.spent = []float64{took}, took
+		return t, nil
+	}
 	for more(t) {
 		if err := ctx.Err(); err != nil {
 			return t, err
@@ -166,8 +178,8 @@ type workload struct {
 	samples *train.Batch
 	source  dataset.Source
 	at      int
-	// directions that share a pass
-	directions int
+	// directions share a pass, and are the argument at the place direction; both are 0 for a phase without.
+	directions, direction int
 	// carried counts the leading arguments that an output replaces, at the same place: theta and momentum of a step.
 	carried int
 	// state is the place of the state among the arguments, and of its successor among the outputs of a step; 0 for none.
@@ -193,9 +205,12 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 			tensors.FromScalar(float32(1e-4)), train.Recipe{Momentum: 0.9, Nesterov: s.Nesterov}.MomentumFactor(), tensors.FromScalar(float32(5e-4))}
 		w.newState = 3
 	} else {
-		w.directions = max(1, s.Directions)
 		w.x = 1
-		w.args = []any{vector(theta), nil, nil, tensors.FromFlatDataAndDimensions(normal(w.directions*len(theta)), w.directions, len(theta))}
+		w.args = []any{vector(theta), nil, nil}
+		if slices.Contains(directed, s.Phase) {
+			w.directions, w.direction = max(1, s.Directions), len(w.args)
+			w.args = append(w.args, nil)
+		}
 	}
 	if len(state) > 0 {
 		w.state = len(w.args)
@@ -212,6 +227,9 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 // load takes the given number of samples for every run from now on.
 func (w *workload) load(batch int) {
 	w.batch = batch
+	if w.direction > 0 && w.args[w.direction] == nil {
+		w.direct(w.directions)
+	}
 	for _, old := range w.args[w.x : w.x+2] {
 		if old != nil {
 			_ = old.(*tensors.Tensor).FinalizeAll() // frees memory early, no more
@@ -231,6 +249,15 @@ func (w *workload) load(batch int) {
 		}
 	}
 	w.args[w.x], w.args[w.x+1] = tensors.FromFlatDataAndDimensions(normal(product(in)), in...), tensors.FromFlatDataAndDimensions(targets, out...)
+}
+
+// direct takes so many directions for every run from now on.
+func (w *workload) direct(n int) {
+	w.directions = n
+	if old := w.args[w.direction]; old != nil {
+		_ = old.(*tensors.Tensor).FinalizeAll() // frees memory early, no more
+	}
+	w.args[w.direction] = tensors.FromFlatDataAndDimensions(normal(n*w.net.Size()), n, w.net.Size())
 }
 
 // shapes are the dimensions of inputs and targets.

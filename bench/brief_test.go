@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"github.com/datadropout/datadropout/cpu"
 	"github.com/datadropout/datadropout/net"
 )
@@ -47,7 +49,7 @@ func TestCompiledMemoryIsThatOfARun(t *testing.T) {
 	if err := w.run(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.compile(s); err != nil {
+	if err := w.compile(s.Batch); err != nil {
 		t.Fatal(err)
 	}
 	foretold, before := backend.(*cpu.Backend).Scratch()
@@ -76,5 +78,35 @@ func TestBriefMeasuresASmallBatchWhole(t *testing.T) {
 	}
 	if m.Runs < 2 || m.FirstSeconds < m.MeanSeconds {
 		t.Errorf("%+v", m)
+	}
+}
+
+// Directions that share a pass of a large network are measured by one of them, and the program of all is compiled for its memory.
+func TestBriefMeasuresOneDirectionOfALargeNetwork(t *testing.T) {
+	backend, err := cpu.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backend.Finalize()
+	n, err := net.New("resnet9", [3]int{32, 32, 3}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	directions := int(2*probeOperations/operations(n, "score", 1)) + 1
+	s := Setting{Network: n, Phase: "score", Batch: 2, Directions: directions, Seconds: 0.01, Brief: true}
+	w := newWorkload(backend, n, s)
+	defer w.close()
+	got, err := w.brief(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled, run := backend.(*cpu.Backend).Scratch()
+	if dims := w.args[w.direction].(*tensors.Tensor).Shape().Dimensions; dims[0] != 1 || run*2 > compiled {
+		t.Errorf("%d directions were run in %d bytes, all of them take %d", dims[0], run, compiled)
+	}
+	one := timing{batch: 2, first: 5, spent: 3, sample: 0.5, runs: []float64{1, 2}}
+	one.scale(10)
+	if got.batch != 2 || got.mean() <= 0 || one.first != 5+9*1.5 || one.spent != 30 || one.sample != 5 || one.runs[1] != 20 {
+		t.Errorf("measured %+v, scaled %+v", got, one)
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/datadropout/datadropout/net"
 )
 
-// Solvers compute in float64. What they hold at once is counted here in vectors of parameters, for [Work].Memory; the tensors that a
-// batch is evaluated with, directions and products in float32 among them, are not in it. Saving how far they are encodes one piece at
-// a time, which takes as much memory again as the piece.
+// Solvers compute in float64. What they hold at once is counted here in vectors of parameters, for [Work].Memory; directions and their
+// products in float32, which a backend is handed and hands back, are together one such vector each. Saving how far solvers are encodes
+// one piece at a time, which takes as much memory again as the piece.
 
 // vectorMemory is the bytes of n vectors in parameter space.
 func (p *Problem) vectorMemory(n int) int64 { return 8 * int64(n) * int64(p.Net.Size()) }
@@ -18,7 +18,7 @@ func (p *Problem) vectorMemory(n int) int64 { return 8 * int64(n) * int64(p.Net.
 // diagonal.
 func (p *Problem) conjugateMemory(preconditioner string) int64 {
 	k := p.directionCount()
-	held, saved := 5*k, 3*k
+	held, saved := (5+1)*k, 3*k
 	switch preconditioner {
 	case DiagonalPreconditioner:
 		held += k + 1
@@ -34,13 +34,13 @@ func (p *Problem) conjugateMemory(preconditioner string) int64 {
 // krylovMemory is what [lanczos] holds beside the right-hand sides: the basis after so many steps, the start, the next vector, and what saving
 // it takes.
 func (p *Problem) krylovMemory(steps int) int64 {
-	return p.vectorMemory(p.directionCount() + min(steps, p.Net.Size()) + 3)
+	return p.vectorMemory(p.directionCount() + min(steps, p.Net.Size()) + 3 + 1)
 }
 
 // recursionMemory is what lissa's [repeats] hold: right-hand sides, an iterate, the next one and the mean of every system, the results of
 // the repeats before, and what saving them with iterate and mean takes.
 func (p *Problem) recursionMemory(repeats int) int64 {
-	return p.vectorMemory(p.directionCount() * (4 + repeats - 1 + 2 + repeats - 1))
+	return p.vectorMemory(p.directionCount() * (4 + 1 + repeats - 1 + 2 + repeats - 1))
 }
 
 // kroneckerFactors is the size of [kronecker].

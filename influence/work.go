@@ -79,7 +79,10 @@ func (p *Problem) targetWork() Work {
 
 // effectWork is what [derivatives.removalEffects] and directionals over all folds evaluate.
 func (p *Problem) effectWork() Work {
-	return p.evaluations(PhaseDirectional, p.directionCount(), len(p.Train), 1, 1)
+	w := p.evaluations(PhaseDirectional, p.directionCount(), len(p.Train), 1, 1)
+	// Right-hand sides and solutions, and these in float32.
+	w.Memory = p.vectorMemory(2*p.directionCount()) + p.vectorMemory(p.directionCount())/2
+	return w
 }
 
 // normWork is what [gradientNorms] evaluates: batches of one.
@@ -197,7 +200,7 @@ func (e *arnoldi) Work(p *Problem) []Work {
 	products.Memory = p.krylovMemory(steps)
 	residual := p.evaluations(o.phase(), p.directionCount(), sample, 1, 1)
 	// The basis, and right-hand sides, their parts in the subspace, solutions and products, which are saved.
-	residual.Memory = p.vectorMemory(steps + 5*p.directionCount())
+	residual.Memory = p.vectorMemory(steps + (5+1)*p.directionCount())
 	return []Work{p.targetWork(), products, residual, p.effectWork()}
 }
 
