@@ -45,8 +45,8 @@ func HoldsRun(dir string) bool {
 }
 
 // runFiles are the files and folders of a run directory.
-var runFiles = []string{"config.yaml", "result.json", "scores.csv", "drop.csv", "keep.txt", "curves.csv", "page.json", "report.html", "retrain.json",
-	durable.SumsFile, stateFile, checkpointDir}
+var runFiles = []string{"config.yaml", "result.json", "scores.csv", "drop.csv", "images.csv", "keep.txt", "curves.csv", "page.json", "report.html",
+	"retrain.json", durable.SumsFile, stateFile, checkpointDir}
 
 // RemoveRun deletes the files of a run from the directory, and nothing else in it.
 func RemoveRun(dir string) error {
@@ -106,14 +106,14 @@ func openDirStore(dir string, is Identity) (*DirStore, []Difference, error) {
 	return s, is.differences(found.Identity), nil
 }
 
-// Sweep removes what processes that were killed have left half written in a run directory.
-func Sweep(dir string) error {
-	for _, folder := range []string{dir, filepath.Join(dir, checkpointDir)} {
-		if err := durable.Sweep(folder); err != nil {
-			return err
-		}
+// Sweep removes what processes that were killed have left half written in a run directory, but of the others: files that are written
+// without the directory's lock.
+func Sweep(dir string, others ...string) error {
+	checkpoints := filepath.Join(dir, checkpointDir)
+	if err := errors.Join(durable.Sweep(dir, others...), durable.Sweep(checkpoints)); err != nil {
+		return err
 	}
-	left, err := filepath.Glob(filepath.Join(dir, checkpointDir, train.ReplayFiles))
+	left, err := durable.Glob(checkpoints, train.ReplayFiles)
 	for _, path := range left {
 		err = errors.Join(err, os.Remove(path))
 	}
@@ -140,7 +140,7 @@ func CheckStore(dir string, tell func(name string, err error)) error {
 			tell(filepath.Join(checkpointDir, name), durable.Verify(path, d.Files[name], s.remedy(path)))
 		}
 	}
-	partial, err := filepath.Glob(filepath.Join(dir, checkpointDir, "*"+partialExtension))
+	partial, err := durable.Glob(filepath.Join(dir, checkpointDir), "*"+partialExtension)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (s *DirStore) finish(key, of string, seconds float64) error {
 
 // clear removes what the scratch of a finished key holds.
 func (s *DirStore) clear(key string) error {
-	parts, err := filepath.Glob(s.path(key, ".*"+partialExtension))
+	parts, err := durable.Glob(s.TempDir(), fileName(key, ".*"+partialExtension))
 	for _, part := range parts {
 		err = errors.Join(err, os.Remove(part))
 	}

@@ -151,6 +151,53 @@ func TestDirStoreKeepsWholeTrainings(t *testing.T) {
 	}
 }
 
+// What a kill has left is told of and cleared away in a directory whose name looks like a pattern.
+func TestDirStoreInADirectoryWithBrackets(t *testing.T) {
+	dir, is := filepath.Join(t.TempDir(), "run[1]"), identity(t, func(*Config) {})
+	s, err := OpenDirStore(dir, is)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveScores("scores/0", "x", &influence.Scores{}, 1); err != nil {
+		t.Fatal(err)
+	}
+	write := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(dir, checkpointDir, name), []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	left := func() string {
+		t.Helper()
+		entries, err := os.ReadDir(filepath.Join(dir, checkpointDir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return strings.Join(names, " ")
+	}
+	write("scores-0.sweep.partial", "scores-1.sweep.partial", "trajectory-9.tmp", ".full-0.model.tmp-X")
+	var damaged []string
+	if err := CheckStore(dir, func(name string, err error) {
+		if err != nil {
+			damaged = append(damaged, filepath.Base(name))
+		}
+	}); err != nil || strings.Join(damaged, " ") != "scores-0.sweep.partial scores-1.sweep.partial" {
+		t.Errorf("%v, %v", damaged, err)
+	}
+	if err := Sweep(dir); err != nil || left() != "scores-0.json scores-0.sweep.partial scores-1.sweep.partial state.json" {
+		t.Errorf("%v, %s", err, left())
+	}
+	if _, err := OpenDirStore(dir, is); err != nil || left() != "scores-0.json scores-1.sweep.partial state.json" {
+		t.Errorf("%v, %s", err, left())
+	}
+}
+
 // A state file of an earlier version, or of a later one, is refused by its schema.
 func TestStateOfAnotherSchema(t *testing.T) {
 	dir := t.TempDir()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,13 +102,42 @@ func TestWriteReplacesAndTellsTheChecksum(t *testing.T) {
 
 func TestSweepRemovesOnlyWhatWasHalfWritten(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{".a.model" + temporary + "XYZ", "a.model", "notes.tmp-1", ".hidden"} {
+	for _, name := range []string{".a.model" + temporary + "XYZ", ".edited.csv" + temporary + "XYZ", "a.model", "notes.tmp-1", ".hidden"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(Sweep(dir), Sweep(filepath.Join(dir, "none"))); err != nil || names(t, dir) != ".hidden a.model notes.tmp-1" {
+	if err := errors.Join(Sweep(dir, "edited.csv"), Sweep(filepath.Join(dir, "none"))); err != nil || names(t, dir) != ".edited.csv.tmp-XYZ .hidden a.model notes.tmp-1" {
 		t.Errorf("%v, %s", err, names(t, dir))
+	}
+	if err := errors.Join(SweepOf(dir, "edited"), SweepOf(dir, "a.model")); err != nil || names(t, dir) != ".edited.csv.tmp-XYZ .hidden a.model notes.tmp-1" {
+		t.Errorf("%v, %s", err, names(t, dir))
+	}
+	if err := SweepOf(dir, "edited.csv"); err != nil || names(t, dir) != ".hidden a.model notes.tmp-1" {
+		t.Errorf("%v, %s", err, names(t, dir))
+	}
+}
+
+// The name of a folder is no pattern.
+func TestGlob(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run[1]*")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"b.partial", "a.partial", "a.model"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Glob(dir, "*.partial")
+	if want := []string{filepath.Join(dir, "a.partial"), filepath.Join(dir, "b.partial")}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := Glob(filepath.Join(dir, "none"), "*"); err != nil || len(got) > 0 {
+		t.Errorf("a folder that is not there: %v, %v", got, err)
+	}
+	if _, err := Glob(dir, "["); !errors.Is(err, filepath.ErrBadPattern) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // WriteError is a file that could not be written: the disk is full, the folder is read-only. What was at its path is as it was.
@@ -108,29 +107,4 @@ func syncDir(dir string) {
 		_ = d.Sync()
 		d.Close()
 	}
-}
-
-// IsTemporary says whether a file of this name was being written by [Write].
-func IsTemporary(name string) bool {
-	return strings.HasPrefix(name, ".") && strings.Contains(name, temporary)
-}
-
-// Sweep removes what writers that were killed have left in the folder. The caller holds its [Lock]. A folder that is not there
-// holds nothing.
-func Sweep(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if IsTemporary(e.Name()) {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

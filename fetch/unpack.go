@@ -27,7 +27,7 @@ func unpack(path, name, dir string, members []string) (err error) {
 	if err := clearUnpacking(dir); err != nil {
 		return err
 	}
-	held, err := os.MkdirTemp(dir, unpackingName)
+	held, err := os.MkdirTemp(dir, unpackingName+"*")
 	if err != nil {
 		return err
 	}
@@ -129,14 +129,16 @@ func (u *unpacking) entry(full string, regular bool, size int64, open func() (io
 	return nil
 }
 
-// unpackingName is the folder for what is being unpacked. The lock on the folder above keeps a second one out.
-const unpackingName = ".unpacking.*"
+// unpackingName begins the name of the folder for what is being unpacked. The lock on the folder above keeps a second one out.
+const unpackingName = ".unpacking."
 
 // clearUnpacking removes what an unpacking that was killed has left.
 func clearUnpacking(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, unpackingName))
-	for _, path := range left {
-		err = errors.Join(err, os.RemoveAll(path))
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), unpackingName) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+		}
 	}
 	return err
 }

@@ -47,13 +47,15 @@ func remedy(dir, name string) string {
 // results are the files that hold what came out of a run, or of a stage of it.
 var results = []string{ScoresFile, DropFile, ImagesFile, KeepFile, CurvesFile, ContentFile, PageFile, ResultFile, RetrainFile}
 
-// RemoveResults deletes the files of a run directory that hold what came out, because other settings are about to be used.
+// RemoveResults deletes the files of a run directory that hold what came out, because other settings are about to be used, and config.yaml
+// with them: until it is written by these, [RestoreSettings] writes it by the state of the directory, old or new. So it agrees with the
+// state at every moment.
 func RemoveResults(dir string) error {
 	sums, err := durable.OpenSums(dir)
 	if err != nil {
 		return err
 	}
-	return sums.Remove(results...)
+	return sums.Remove(append([]string{ConfigFile}, results...)...)
 }
 
 // edited are files of a run directory that a person changes, and that say themselves what is wrong in them.

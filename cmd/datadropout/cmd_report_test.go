@@ -86,6 +86,8 @@ func TestReportAndReviewRefuse(t *testing.T) {
 // review prints an address on loopback that leads to the page, and ends with exit code 0 when it is interrupted.
 func TestReviewServesUntilItIsInterrupted(t *testing.T) {
 	dir := finished(t)
+	killed, writing := filepath.Join(dir, ".review.csv.tmp-KILLED"), filepath.Join(dir, ".review.csv.tmp-WRITING")
+	put(t, dir, filepath.Base(killed), nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	from, to := io.Pipe()
@@ -112,6 +114,14 @@ func TestReviewServesUntilItIsInterrupted(t *testing.T) {
 		if response.StatusCode != want {
 			t.Errorf("%s: %s, want %d", where, response.Status, want)
 		}
+	}
+	if exists(killed) {
+		t.Error("what a killed review has left half written is still there")
+	}
+	// Other commands clear the directory of what is half written, but for what the review writes.
+	put(t, dir, filepath.Base(writing), nil)
+	if code, _, stderr := runCommand(t, "report", "--run", dir); code != exitDone || !exists(writing) {
+		t.Errorf("beside a review: exit code %d, %q; the decision that is being written is there: %v", code, stderr, exists(writing))
 	}
 	go func() { _, _ = io.Copy(io.Discard, from) }()
 	cancel()

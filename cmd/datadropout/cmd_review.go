@@ -63,6 +63,9 @@ func runReview(ctx context.Context, o *reviewOptions, stdout, stderr io.Writer) 
 		return err
 	}
 	defer lock.Unlock()
+	if err := durable.SweepOf(o.dir, report.ReviewFile); err != nil {
+		return err
+	}
 	decisions, err := report.OpenDecisions(o.dir, content)
 	if err != nil {
 		return err

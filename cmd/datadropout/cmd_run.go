@@ -301,12 +301,8 @@ func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data, std
 	store, err := datadropout.OpenDirStore(o.out, is)
 	var differs *datadropout.DiffersError
 	if o.stage != "" && errors.As(err, &differs) && !slices.ContainsFunc(differs.Differences, func(d datadropout.Difference) bool { return !o.replaces(d.Setting) }) {
-		// Results of other settings go first: a kill must not leave them beside these.
-		if err := report.RemoveResults(o.out); err != nil {
-			return nil, err
-		}
 		var changed []datadropout.Difference
-		if store, changed, err = datadropout.AmendDirStore(o.out, is); err == nil && !o.quiet && !o.json {
+		if store, changed, err = amend(o.out, is); err == nil && !o.quiet && !o.json {
 			fmt.Fprintf(stderr, "%s: %s and all that follows are made anew\n", datadropout.Changes(changed, settingName), o.stage)
 		}
 	}
@@ -315,4 +311,13 @@ func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data, std
 	}
 	store.Every = o.keepEvery
 	return store, report.WriteSettings(o.out, c, data)
+}
+
+// amend opens the run directory's store by other settings from now on. Results of the former ones go first: a kill must not leave them beside
+// these. So does config.yaml, which the caller writes.
+func amend(dir string, is datadropout.Identity) (*datadropout.DirStore, []datadropout.Difference, error) {
+	if err := report.RemoveResults(dir); err != nil {
+		return nil, nil, err
+	}
+	return datadropout.AmendDirStore(dir, is)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -115,6 +116,46 @@ func TestStagesMakeARun(t *testing.T) {
 		}
 	}
 	done(exitDone, "check", "--run", out)
+}
+
+// A kill while a stage takes over other settings leaves a run that goes on: by the former ones before the state has the others, and by these
+// from then on.
+func TestKilledWhileSettingsChange(t *testing.T) {
+	out := finished(t)
+	whole := filesOf(t, out)
+	goesOn := func(what, rule string) {
+		t.Helper()
+		if code, _, stderr := runCommand(t, "run", "--resume", "--out", out, "--quiet"); code != exitDone {
+			t.Fatalf("%s: exit code %d, %q", what, code, stderr)
+		}
+		if config := readFile(t, filepath.Join(out, report.ConfigFile)); !strings.Contains(config, "\nrule: "+rule+"\n") {
+			t.Errorf("%s: it goes on with\n%s", what, config)
+		}
+		if code, _, stderr := runCommand(t, "check", "--run", out); code != exitDone {
+			t.Errorf("%s: check says %q", what, stderr)
+		}
+	}
+	if err := report.RemoveResults(out); err != nil {
+		t.Fatal(err)
+	}
+	goesOn("before the state", "count:16")
+	for _, name := range []string{report.ScoresFile, report.DropFile, report.KeepFile} {
+		if readFile(t, filepath.Join(out, name)) != string(whole[name]) {
+			t.Errorf("%s differs", name)
+		}
+	}
+	is, err := datadropout.StoredIdentity(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is.Settings["rule"] = "count:20"
+	if _, _, err := amend(out, is); err != nil {
+		t.Fatal(err)
+	}
+	goesOn("after the state", "count:20")
+	if drop := readTable(t, filepath.Join(out, report.DropFile)); len(drop) != 20 {
+		t.Errorf("%d are dropped", len(drop))
+	}
 }
 
 func TestStagesRefuse(t *testing.T) {

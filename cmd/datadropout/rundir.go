@@ -63,7 +63,7 @@ func checkRun(dir string) error {
 			return f.Err
 		}
 	}
-	if err := datadropout.Sweep(dir); err != nil {
+	if err := datadropout.Sweep(dir, report.ReviewFile); err != nil {
 		return err
 	}
 	return report.RestoreSettings(dir)
