@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/gomlx/compute"
 
@@ -277,7 +276,7 @@ func (r *runner) scoredKey(k int) string {
 }
 
 // scoredModel returns the model of seed number k that removal effects are computed with: that of round 1, or one trained for
-// this purpose.
+// this purpose. Its seconds count as those of scoring.
 func (r *runner) scoredModel(ctx context.Context, k int) (*train.Model, error) {
 	if r.scored == r.trainer {
 		m, _, _, err := r.store.Model(r.scoredKey(k))
@@ -299,6 +298,11 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 	}
 	of := r.scoresOf(k)
 	found = found && r.store.Of(key) == of
+	if found && r.scored != r.trainer && r.store.Of(r.scoredKey(k)) == r.trainingOf(r.scored, split.Train, r.seed(k)) {
+		if _, err := r.scoredModel(ctx, k); err != nil { // for the seconds it took
+			return nil, err
+		}
+	}
 	if !found {
 		m, err := r.scoredModel(ctx, k)
 		if err != nil {
@@ -314,12 +318,15 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		}
 		piece.Type = "start"
 		r.observe.emit(piece)
-		began := time.Now()
+		watch, err := startStopwatch(r.store.Scratch(key), of)
+		if err != nil {
+			return nil, err
+		}
 		// Every seed scores the same folds, by the first seed.
 		scores, err = estimator.Score(ctx, &influence.Problem{
 			Backend: r.backend, Net: r.scored.network, Loss: r.data.Loss(), Model: m, Recipe: r.scored.recipe,
 			Source: r.data.Source(), Train: split.Train, Score: split.Score, Seed: r.config.Seed, TrainSeed: r.seed(k),
-			Folds: r.config.ScoreFolds, Record: record, Scratch: r.store.Scratch(key), KeepEvery: r.store.KeepEvery(), ScratchDir: r.store.TempDir(),
+			Folds: r.config.ScoreFolds, Record: record, Scratch: watch.scratch(), KeepEvery: r.store.KeepEvery(), ScratchDir: r.store.TempDir(),
 		}, func(done, total int) {
 			e := piece
 			e.Type, e.Fraction = "progress", float64(done)/float64(total)
@@ -328,7 +335,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 		if err != nil {
 			return nil, fmt.Errorf("influence by %s: %w", r.config.Estimator, err)
 		}
-		seconds = time.Since(began).Seconds()
+		seconds = watch.seconds()
 		if err := r.store.SaveScores(key, of, scores, seconds); err != nil {
 			return nil, err
 		}
