@@ -145,9 +145,9 @@ func (l cifarLayout) readClasses(name, dir string, present map[string]bool, offi
 // namesInLines reads the names in a text file, one a line.
 func namesInLines(path string) ([]string, error) {
 	const most = 1 << 16 // bytes: a hundred names have 1,000
-	f, err := os.Open(path)
+	f, _, err := openRegular(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
@@ -173,28 +173,22 @@ func newCIFAR(name string, classes []string) *Images {
 // appendCIFAR appends the records of a file: label bytes, of which the last one counts, and the red, green and blue planes, row
 // by row. Ids are the caller's to give.
 func (s *Images) appendCIFAR(path string, labels int) error {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
-		return fileError(path, err)
+		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fileError(path, err)
-	}
 	record := int64(labels + cifarPixels)
-	n := info.Size() / record
+	n := size / record
 	switch {
-	case info.IsDir():
-		return inputErrorf(path, "is a directory, not a file")
-	case info.Size() == 0:
+	case size == 0:
 		return inputErrorf(path, "is empty")
-	case info.Size()%record != 0:
-		return inputErrorf(path, "truncated: %d bytes are no multiple of the %d of a record; record %d is cut short", info.Size(), record, n)
+	case size%record != 0:
+		return inputErrorf(path, "truncated: %d bytes are no multiple of the %d of a record; record %d is cut short", size, record, n)
 	case n > maxCIFAR:
 		return inputErrorf(path, "%d records; a file of CIFAR has at most %d", n, maxCIFAR)
 	}
-	raw := make([]byte, info.Size())
+	raw := make([]byte, size)
 	if _, err := io.ReadFull(f, raw); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errors.New("became shorter while it was read")

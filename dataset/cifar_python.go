@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"io"
-	"os"
 )
 
 // maxPickle bounds the size of a pickle file that is read, in bytes; the largest, the training part of CIFAR-100, has 155 MB.
@@ -84,22 +83,16 @@ func pickledNames(path, key string) ([]string, error) {
 
 // readPickle reads a pickle file that holds a dictionary.
 func readPickle(path string) (*pickleDict, error) {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fileError(path, err)
-	}
 	switch {
-	case info.IsDir():
-		return nil, inputErrorf(path, "is a directory, not a file")
-	case info.Size() > maxPickle:
-		return nil, inputErrorf(path, "%d bytes are more than a file of CIFAR has", info.Size())
+	case size > maxPickle:
+		return nil, inputErrorf(path, "%d bytes are more than a file of CIFAR has", size)
 	}
-	b := make([]byte, info.Size())
+	b := make([]byte, size)
 	if _, err := io.ReadFull(f, b); err != nil {
 		return nil, fileError(path, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/datadropout/datadropout/internal/nearest"
 )
@@ -32,6 +33,24 @@ func fileError(path string, err error) error {
 		err = p.Err
 	}
 	return &InputError{Path: path, Err: err}
+}
+
+// openRegular opens a file that is read from its beginning to its end, and says how long it is. What it is is asked before it is opened: to
+// open a named pipe is to wait for whoever writes to it.
+func openRegular(path string) (f *os.File, size int64, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, 0, fileError(path, err)
+	case info.IsDir():
+		return nil, 0, inputErrorf(path, "is a directory, not a file")
+	case !info.Mode().IsRegular():
+		return nil, 0, inputErrorf(path, "is no regular file")
+	}
+	if f, err = os.Open(path); err != nil {
+		return nil, 0, fileError(path, err)
+	}
+	return f, info.Size(), nil
 }
 
 // UnknownSetError reports a name that no data set has. Its message lists the names there are.

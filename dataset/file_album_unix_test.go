@@ -3,6 +3,7 @@
 package dataset
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,7 +19,15 @@ func TestNamedPipe(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Skip(err)
 	}
-	const want = "pipe.png: is no regular file"
+	named := func(name string) string {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), name)
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const want = ": is no regular file"
 	for name, open := range map[string]func() error{
 		"folder":   func() error { _, err := OpenFolder(t.Context(), dir, PictureOptions{}); return err },
 		"pictures": func() error { _, err := OpenPictureFolder(t.Context(), dir, PictureFolderOptions{}); return err },
@@ -27,6 +36,36 @@ func TestNamedPipe(t *testing.T) {
 			_, err := OpenPictures(t.Context(), ManifestName, filepath.Join(dir, "m.csv"), PictureOptions{})
 			return err
 		},
+		"a manifest": func() error {
+			_, err := OpenPictures(t.Context(), ManifestName, named("m.csv"), PictureOptions{})
+			return err
+		},
+		"a Parquet file": func() error {
+			_, err := OpenPictures(t.Context(), ParquetName, named("train.parquet"), PictureOptions{})
+			return err
+		},
+		"a Parquet file in a folder": func() error {
+			_, err := OpenPictures(t.Context(), ParquetName, filepath.Dir(named("train.parquet")), PictureOptions{})
+			return err
+		},
+		"what it is": func() error {
+			pipe := named("images")
+			if name, ok := RecognizePictures(pipe); ok {
+				return errors.New(name)
+			}
+			return inputErrorf(pipe, "is no regular file")
+		},
+		"IDX": func() error { _, err := openIDX(named("train-labels-idx1-ubyte"), idxLabels); return err },
+		"which IDX": func() error {
+			pipe := named("train-labels-idx1-ubyte.gz")
+			idxSetIn(filepath.Dir(pipe), map[string]bool{filepath.Base(pipe): true})
+			return inputErrorf(pipe, "is no regular file")
+		},
+		"CIFAR":  func() error { return new(Images).appendCIFAR(named("test_batch.bin"), 1) },
+		"names":  func() error { _, err := namesInLines(named("batches.meta.txt")); return err },
+		"pickle": func() error { _, err := readPickle(named("meta")); return err },
+		"MAT":    func() error { _, err := readMAT(named("train_32x32.mat"), "X"); return err },
+		"labels": func() error { _, err := readBounded(named("labels.txt"), 10); return err },
 	} {
 		done := make(chan error, 1)
 		go func() { done <- open() }()

@@ -280,6 +280,36 @@ func hugePNG(t testing.TB) []byte {
 	return withCRC(b)
 }
 
+// TestDecodedBytesAreBounded: of pixels of 16 bits half as many are read as of those of 8, for they take twice the memory. Headers alone are
+// read here.
+func TestDecodedBytesAreBounded(t *testing.T) {
+	const gray, color, colorAlpha = 0, 2, 6 // color types of PNG
+	for _, test := range []struct {
+		height, width uint32
+		depth, kind   byte
+		want          string
+	}{
+		{1 << 14, 1 << 14, 8, color, ""},
+		{1 << 14, 1<<14 + 1, 8, color, "claims to be 16384x16385 pixels, more than the 268435456 that are read"},
+		{1 << 14, 1 << 13, 16, color, ""},
+		{1 << 14, 1<<13 + 1, 16, color, "claims to be 16384x8193 pixels, more than the 134217728 that are read"},
+		{1 << 14, 1<<13 + 1, 16, colorAlpha, "134217728"},
+		{1 << 14, 1<<13 + 1, 16, gray, "134217728"},
+		{1, 1<<17 + 1, 8, gray, "claims to be 1x131073 pixels"},
+	} {
+		b := encoded(t, grayPicture(2, 2), "png")
+		binary.BigEndian.PutUint32(b[16:], test.width)
+		binary.BigEndian.PutUint32(b[20:], test.height)
+		b[24], b[25] = test.depth, test.kind
+		b = withCRC(b)
+		var err error
+		checkAllocated(t, allocated(func() { _, err = inspect(bytes.NewReader(b)) }), len(b))
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%dx%d, %d bits, type %d: %v, want %q", test.height, test.width, test.depth, test.kind, err, test.want)
+		}
+	}
+}
+
 func TestOpenFolderUnreadable(t *testing.T) {
 	good := encoded(t, grayPicture(4, 4), "png")
 	outside := tree(t, map[string][]byte{"secret.png": good})

@@ -97,22 +97,15 @@ type idxFile struct {
 // openIDX opens the file at path and reads its header, which must have the given magic number. It checks the size that the
 // header declares against the size of the file before anything of that size is allocated.
 func openIDX(path string, magic uint32) (_ *idxFile, err error) {
-	file, err := os.Open(path)
+	file, size, err := openRegular(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			file.Close()
 		}
 	}()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if info.IsDir() {
-		return nil, inputErrorf(path, "is a directory, not a file")
-	}
 	f := &idxFile{path: path, file: file}
 	buffered := bufio.NewReaderSize(file, 1<<16)
 	f.r = buffered
@@ -129,10 +122,8 @@ func openIDX(path string, magic uint32) (_ *idxFile, err error) {
 	if err := f.readHeader(magic); err != nil {
 		return nil, err
 	}
-	if info.Mode().IsRegular() {
-		if err := f.checkSize(info.Size()); err != nil {
-			return nil, err
-		}
+	if err := f.checkSize(size); err != nil {
+		return nil, err
 	}
 	return f, nil
 }

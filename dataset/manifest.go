@@ -27,19 +27,13 @@ const (
 // columns; see [Columns]. A file of two columns without such a line holds paths and labels. Paths are relative to the folder of
 // the manifest and may not leave it. Ids are the paths.
 func listManifest(ctx context.Context, file string, o PictureOptions) (*collection, error) {
-	f, err := os.Open(file)
+	f, size, err := openRegular(file)
 	if err != nil {
-		return nil, fileError(file, err)
+		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, fileError(file, err)
-	case info.IsDir():
-		return nil, inputErrorf(file, "is a directory, not a file")
-	case info.Size() > mostManifest:
-		return nil, inputErrorf(file, "has %d MiB, more than the %d that a manifest may", info.Size()>>20, mostManifest>>20)
+	if size > mostManifest {
+		return nil, inputErrorf(file, "has %d MiB, more than the %d that a manifest may", size>>20, mostManifest>>20)
 	}
 	list, err := newPathList(file, o)
 	if err != nil {

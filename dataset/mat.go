@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 )
 
@@ -52,19 +51,12 @@ type matArray struct {
 // readMAT reads the arrays with the given names from the MAT file at path. Arrays of other names are passed over. An error is an
 // [*InputError]. Memory is allocated for data that is there, never on the word of the file.
 func readMAT(path string, names ...string) (map[string]*matArray, error) {
-	file, err := os.Open(path)
+	file, size, err := openRegular(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if info.IsDir() {
-		return nil, inputErrorf(path, "is a directory, not a file")
-	}
-	m := matFile{r: bufio.NewReaderSize(file, 1<<16), left: info.Size(), names: names, arrays: map[string]*matArray{}}
+	m := matFile{r: bufio.NewReaderSize(file, 1<<16), left: size, names: names, arrays: map[string]*matArray{}}
 	if err := m.read(); err != nil {
 		return nil, &InputError{Path: path, Err: err}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -54,19 +53,12 @@ type parquetChunk struct {
 // openParquet reads the description at the end of a Parquet file. No claim in it is believed that the size of the file does not
 // bear out.
 func openParquet(path string) (*parquetFile, error) {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	if info.IsDir() {
-		return nil, inputErrorf(path, "is a directory, not a file")
-	}
-	p := &parquetFile{path: path, size: info.Size()}
+	p := &parquetFile{path: path, size: size}
 	meta, err := p.footer(f)
 	if err == nil {
 		err = p.describe(meta)
@@ -219,9 +211,9 @@ func (c *parquetColumn) addChunk(chunk *format.ColumnChunk, rows, size int64) er
 // scan calls visit with the values of a column, page by page, and the row of the first of them. They are visit's only while it
 // runs. An error of visit ends the scan and is returned as it is.
 func (p *parquetFile) scan(ctx context.Context, column int, visit func(row int64, v *parquetValues) error) error {
-	f, err := os.Open(p.path)
+	f, _, err := openRegular(p.path)
 	if err != nil {
-		return fileError(p.path, err)
+		return err
 	}
 	defer f.Close()
 	c := &p.columns[column]

@@ -31,7 +31,7 @@ func RecognizePictures(path string) (name string, ok bool) {
 		return FolderName, true
 	}
 	ext := strings.ToLower(filepath.Ext(path))
-	if f, err := os.Open(path); err == nil {
+	if f, _, err := openRegular(path); err == nil {
 		defer f.Close()
 		var head [len(parquetMagic)]byte
 		if _, err := io.ReadFull(f, head[:]); err == nil && string(head[:]) == parquetMagic {

@@ -29,8 +29,19 @@ type pictureInfo struct {
 	gray bool
 }
 
-// mostFilePixels bounds the pixels of one image: more are refused on the word of the header, before anything is allocated for them.
-const mostFilePixels = 1 << 28
+// mostFileBytes bounds what the pixels of one image take when they are decoded: more are refused on the word of the header, before anything
+// is allocated for them.
+const mostFileBytes = 1 << 30
+
+// pixelBytes is the most that a decoder takes for a pixel of a file with the color model: four channels, of one byte or of two. A gray
+// image may turn out to have transparent pixels, and to take as much.
+func pixelBytes(m color.Model) int64 {
+	switch m {
+	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
+		return 8
+	}
+	return 4
+}
 
 // inspect reads the header of an image file.
 func inspect(content io.Reader) (info pictureInfo, err error) {
@@ -42,11 +53,12 @@ func inspect(content io.Reader) (info pictureInfo, err error) {
 		return pictureInfo{}, imageError(err)
 	}
 	s := imageSize{config.Height, config.Width}
+	most := mostFileBytes / pixelBytes(config.ColorModel)
 	switch {
 	case s.height < 1 || s.width < 1:
 		return pictureInfo{}, fmt.Errorf("an image of %v pixels", s)
-	case int64(s.height)*int64(s.width) > mostFilePixels || max(s.height, s.width) > 1<<17:
-		return pictureInfo{}, fmt.Errorf("claims to be %v pixels, more than the %d that are read", s, mostFilePixels)
+	case int64(s.height)*int64(s.width) > most || max(s.height, s.width) > 1<<17:
+		return pictureInfo{}, fmt.Errorf("claims to be %v pixels, more than the %d that are read", s, most)
 	}
 	if turn.swaps() {
 		s = imageSize{s.width, s.height}

@@ -105,7 +105,7 @@ func idxSetIn(dir string, present map[string]bool) string {
 
 // labelSum returns the MD5 sum of the first 64 kB of a file, in hex, which is all of a compressed file of labels; or nothing.
 func labelSum(path string) string {
-	f, err := os.Open(path)
+	f, _, err := openRegular(path)
 	if err != nil {
 		return ""
 	}
