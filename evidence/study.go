@@ -50,7 +50,8 @@ func (s Study) Check(o Options) error {
 	return err
 }
 
-var errDenoising = usagef("scores are verified on images of classes; there is nothing yet that verifies those of denoising")
+// ErrDenoising says that a study is one of classification.
+var ErrDenoising = usagef("scores are verified on images of classes; there is nothing yet that verifies those of denoising")
 
 // resolve checks the options and fills in their defaults.
 func (s Study) resolve(o Options) (Options, error) {
@@ -58,7 +59,7 @@ func (s Study) resolve(o Options) (Options, error) {
 		return o, err
 	}
 	if s.Data.Images == nil {
-		return o, errDenoising
+		return o, ErrDenoising
 	}
 	o = o.WithDefaults(s.Data.Planted(s.Data.Split.Train) > 0)
 	if o.Parallel == 0 {

@@ -140,6 +140,14 @@ func commandsOnDenoising(t *testing.T, out string) {
 			t.Errorf("%v: exit code %d: %s", tt.args, code, stderr)
 		}
 	}
+	const unverified = "scores are verified on images of classes; there is nothing yet that verifies those of denoising"
+	for _, args := range [][]string{{"--config", filepath.Join(out, report.ConfigFile)}, {"--net", "dncnn-7"}, {"--data", "dead-leaves"}} {
+		study := filepath.Join(dir, "study")
+		wrongUsage(t, append([]string{"verify", "--out", study}, args...), unverified)
+		if exists(study) {
+			t.Errorf("verify %v made %s", args, study)
+		}
+	}
 	scores, weights, events := filepath.Join(dir, "s.parquet"), filepath.Join(dir, "w.safetensors"), filepath.Join(dir, "events")
 	code, _, stderr = runCommand(t, "export", "--run", out, "--scores", scores, "--weights", weights, "--tensorboard", events)
 	if code != exitDone || !strings.Contains(stderr, "65 scores") || !strings.Contains(stderr, "dncnn-7, arm dropped, seed 0") {

@@ -13,9 +13,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/evidence"
 	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/report"
 )
 
@@ -87,6 +89,9 @@ func (o *verifyOptions) addFlags(f *pflag.FlagSet) {
 
 func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) error {
 	c := o.config
+	if c.Task == datadropout.Denoising || net.IsDenoiser(c.Net) || c.Data == dataset.LeavesName {
+		return evidence.ErrDenoising
+	}
 	if err := c.Validate(); err != nil {
 		return o.blame(err)
 	}
@@ -102,7 +107,7 @@ func runVerify(ctx context.Context, o *verifyOptions, stdout, stderr io.Writer) 
 	if info, err := os.Stat(o.out); err == nil && !info.IsDir() {
 		return &datadropout.UsageError{Err: fmt.Errorf("%s is a file, not a directory", o.out)}
 	}
-	backend, data, done, err := o.open(ctx, &c, stderr)
+	backend, data, done, err := o.open(ctx, &c, o.progress(stderr))
 	if err != nil {
 		return err
 	}

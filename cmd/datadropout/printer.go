@@ -46,6 +46,14 @@ func (v *verbosity) checkVerbosity() error {
 	return nil
 }
 
+// progress is where lines about what goes on before a run go: nowhere, if none or JSON was asked for.
+func (v *verbosity) progress(stderr io.Writer) io.Writer {
+	if v.json || v.quiet {
+		return io.Discard
+	}
+	return stderr
+}
+
 func newPrinter(v verbosity, stdout, stderr io.Writer) printer {
 	if v.json {
 		return newJSONPrinter(stdout)
