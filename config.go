@@ -232,6 +232,9 @@ func (c *Config) validateRun() error {
 	if err != nil {
 		return err
 	}
+	if c.DoseControls && !rule.Adaptive() {
+		return usagef("controls beside every amount are for the rule auto, which tries several: a fixed rule has one")
+	}
 	return c.validateStandardErrors(rule)
 }
 

@@ -142,6 +142,10 @@ func (c *Config) validateDenoising() error {
 		return usagef("say where the folder of images is: --data PATH")
 	case procedural && (d.NoisyDir != "" || c.SkipUnreadable):
 		return usagef("real pairs and skipping what is unreadable are for folders of images, not for %s", c.Data)
+	case c.DataColumns != "":
+		return usagef("columns are for data sets of classification; images to denoise are those of a folder")
+	case c.DataMemory != 0:
+		return usagef("a bound on the memory of pixels is for data sets of classification; images to denoise are all kept in memory")
 	case c.ImageSize != "":
 		return usagef("images to denoise keep their size: there is no image size to set")
 	case c.LabelNoise > 0 || c.LabelNoiseKind != "" || c.labelsFromFile():
@@ -168,6 +172,8 @@ func (c *Config) validateDenoising() error {
 		return usagef("the number of patches must not be negative, got %d", d.Patches)
 	case d.BadPairs != UnsetBadPairs && (math.IsNaN(d.BadPairs) || d.BadPairs < 0 || d.BadPairs >= 1):
 		return usagef("the share of bad pairs must lie in [0, 1), got %v", d.BadPairs)
+	case (len(d.BadKinds) > 0 || d.BadInputs) && (d.BadPairs == 0 || d.BadPairs == UnsetBadPairs && !procedural):
+		return usagef("kinds and inputs of bad pairs say how images are spoiled, and their share is 0: none are")
 	case d.NoisyTestDir != "" && (d.NoisyDir == "" || d.TestDir == ""):
 		return usagef("a folder of noisy test images needs those of the training images and of the clean test images beside it")
 	case d.NoisyDir != "" && d.TestDir != "" && d.NoisyTestDir == "":

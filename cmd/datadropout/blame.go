@@ -21,18 +21,24 @@ func blame(err error, given *pflag.FlagSet, check func(without string) error) er
 	if again := check(""); again == nil || again.Error() != err.Error() {
 		return err // which is not the flags' alone
 	}
-	// A flag whose value the message repeats comes first: another one may only decide whether that value counts.
+	// A flag whose value the message repeats comes first: another one may only decide whether that value counts. One without which all is
+	// right comes before one without which something else is wrong.
 	var found string
-	for _, repeated := range []bool{true, false} {
-		given.Visit(func(f *pflag.Flag) {
-			if found != "" || strings.Contains(err.Error(), f.Value.String()) != repeated {
-				return
-			}
-			if other := check(f.Name); other == nil || other.Error() != err.Error() {
-				found = f.Name
-			}
-		})
-	}
+	best := 0
+	given.Visit(func(f *pflag.Flag) {
+		rank := 1
+		switch other := check(f.Name); {
+		case other != nil && other.Error() == err.Error():
+			return
+		case strings.Contains(err.Error(), f.Value.String()):
+			rank = 3
+		case other == nil:
+			rank = 2
+		}
+		if rank > best {
+			found, best = f.Name, rank
+		}
+	})
 	if found == "" {
 		return err
 	}
@@ -74,7 +80,7 @@ func (o *runOptions) blame(err error) error {
 		if err := copyFlags(f, o.given, without); err != nil {
 			return err
 		}
-		again.out, again.resume, again.rescored = o.out, o.resume, o.rescored
+		again.out, again.resume, again.rescored, again.stage = o.out, o.resume, o.rescored, o.stage
 		if err := again.readConfig(f); err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ type runOptions struct {
 	given  *pflag.FlagSet
 	whole  bool          // what is carried out is a whole run
 	upTo   string        // or the stages up to this one
+	looks  bool          // nothing is carried out, and nothing is written, no lock either
 	lock   *durable.Lock // on the run directory, once it is there
 	// keepEvery is the time between two saves of what is unfinished.
 	keepEvery time.Duration
@@ -117,10 +118,18 @@ func (o *runOptions) readConfig(f *pflag.FlagSet) error {
 	if o.file == "" && o.resume && o.out != "" {
 		if own := filepath.Join(o.out, report.ConfigFile); exists(own) {
 			o.file, o.resumed = own, true
+		} else if o.looks && datadropout.HoldsRun(o.out) {
+			return &dataset.InputError{Path: own, Err: fmt.Errorf("gone; datadropout run --resume --out %s makes it again", durable.ShellWord(o.out))}
 		}
 	}
 	if err := o.read(f); err != nil {
 		return err
+	}
+	if o.stage != "" && f.Changed("rule") && !f.Changed("dose-controls") {
+		// A fixed rule in place of the run's, which may have been auto with controls: they go with it.
+		if rule, err := datadropout.ParseRule(o.config.Rule); err == nil && !rule.Adaptive() {
+			o.config.DoseControls = false
+		}
 	}
 	if err := o.checkBudget(f); err != nil {
 		return err
@@ -166,7 +175,7 @@ func (o *runOptions) carryOut(ctx context.Context, stdout, stderr io.Writer, sta
 	if err := o.checkSettings(&c); err != nil {
 		return err
 	}
-	backend, data, done, err := o.open(ctx, &c, stderr)
+	backend, data, done, err := o.open(ctx, &c, o.progress(stderr))
 	if err != nil {
 		return err
 	}
@@ -209,7 +218,7 @@ func (o *runOptions) begin(cmd *cobra.Command, run func(context.Context, *runOpt
 
 // claim locks a run directory that is there, and checks the files of one that is continued.
 func (o *runOptions) claim() error {
-	if info, err := os.Stat(o.out); o.out == "" || err != nil || !info.IsDir() {
+	if info, err := os.Stat(o.out); o.looks || o.out == "" || err != nil || !info.IsDir() {
 		return nil
 	}
 	var err error

@@ -142,6 +142,38 @@ func TestTheRightFlagIsBlamed(t *testing.T) {
 	wrongUsage(t, []string{"run", "--threads", "1", "--seeds", "1", "--data", photos, "--net", "dncnn-7", "--rule", "count:0"}, "datadropout: --rule: rule \"count:0\"")
 }
 
+// A flag that would change nothing is refused, and named.
+func TestIdleFlagsAreRefused(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--dose-controls", "--rule", "count:5"}, "--dose-controls: controls beside every amount are for the rule auto"},
+		{[]string{"--net", "dncnn-7", "--bad-pairs", "0", "--bad-kinds", "blur"}, "kinds and inputs of bad pairs say how images are spoiled, and their share is 0: none are"},
+		{[]string{"--net", "dncnn-7", "--data", ".", "--bad-inputs"}, "kinds and inputs of bad pairs say"},
+		{[]string{"--net", "dncnn-7", "--data-memory", "100"}, "--data-memory: a bound on the memory of pixels is for data sets of classification"},
+		{[]string{"--net", "dncnn-7", "--data-columns", "path=a,label=b"}, "--data-columns: columns are for data sets of classification"},
+	} {
+		for _, command := range []string{"run", "plan"} {
+			wrongUsage(t, append([]string{command, "--out", filepath.Join(t.TempDir(), "out")}, tt.args...), tt.want)
+		}
+	}
+}
+
+// A fixed rule takes the place of auto with its controls, which go with it; asked for again they are refused.
+func TestFixedRuleDropsTheControls(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	args := with(out, "--rule", "auto:0.1", "--dose-controls", "--seeds", "1", "--estimator", "random", "--quiet")
+	args[0] = "train"
+	if code, _, stderr := runCommand(t, args...); code != exitDone {
+		t.Fatal(stderr)
+	}
+	wrongUsage(t, []string{"select", "--run", out, "--rule", "count:5", "--dose-controls"}, "controls beside every amount")
+	if code, stdout, stderr := runCommand(t, "select", "--run", out, "--rule", "count:5"); code != exitDone || !strings.Contains(stdout, "Dropped: 5 of") || !strings.Contains(stderr, "--dose-controls was true and is not set; --rule was auto:0.1 and is count:5") {
+		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
+	}
+}
+
 // What a flag's value has to be is said in plain words.
 func TestValuesOfFlagsInPlainWords(t *testing.T) {
 	for value, want := range map[string]string{
