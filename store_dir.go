@@ -106,6 +106,19 @@ func openDirStore(dir string, is Identity) (*DirStore, []Difference, error) {
 	return s, is.differences(found.Identity), nil
 }
 
+// ReadDirStore opens a run directory's store to ask what is finished, and writes nothing. A directory without a store is an error of
+// [fs.ErrNotExist]; other errors are those of [OpenDirStore].
+func ReadDirStore(dir string, is Identity) (*DirStore, error) {
+	found, err := openState(dir)
+	if err != nil {
+		return nil, err
+	}
+	if differences := is.differences(found.Identity); len(differences) > 0 {
+		return nil, &DiffersError{dir, differences}
+	}
+	return &DirStore{dir: dir, state: *found, pending: map[string]map[string]string{}}, nil
+}
+
 // Sweep removes what processes that were killed have left half written in a run directory, but of the others: files that are written
 // without the directory's lock.
 func Sweep(dir string, others ...string) error {

@@ -385,6 +385,73 @@ func fetchArchive(t *testing.T, kind string, data, a, b []byte, want string) {
 	}
 }
 
+// Files that are there are compared with their published checksums, but for what an archive held.
+func TestCheck(t *testing.T) {
+	dir, data := t.TempDir(), content(40_000)
+	set := Set{Files: []File{{Name: "a.bin", MD5: sum(data)}, {Name: "b.bin", MD5: sum(data)}, {Name: "set.zip", MD5: sum(data), Members: []string{"c.bin"}}}}
+	write := func(name string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a.bin", data)
+	write("c.bin", data[1:])
+	if err := errors.Join(set.Check(t.Context(), dir), set.Check(t.Context(), filepath.Join(dir, "none"))); err != nil {
+		t.Error(err)
+	}
+	write("b.bin", data[:len(data)-1])
+	var changed *ChangedError
+	if err := set.Check(t.Context(), dir); !errors.As(err, &changed) || changed.Path != filepath.Join(dir, "b.bin") || changed.MD5 != sum(data[:len(data)-1]) || changed.Published != sum(data) {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := set.Check(ctx, dir); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// FuzzUnpack: whatever an archive holds, nothing is written but its members into the folder, all of them or none.
+func FuzzUnpack(f *testing.F) {
+	good := []entry{{"set/", tar.TypeDir, nil, 0}, {"../set/a.bin", tar.TypeReg, []byte("one"), 0}, {"b.bin", tar.TypeReg, []byte("another"), 0}}
+	for _, entries := range [][]entry{good, good[:2], {{"a.bin", tar.TypeSymlink, nil, 0}}, {{"a.bin", tar.TypeReg, []byte("short"), 1 << 20}}} {
+		f.Add(archive(f, entries...), false)
+		f.Add(zipped(f, entries...), true)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, zip bool) {
+		root := t.TempDir()
+		dir := filepath.Join(root, "in")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		name := map[bool]string{true: "set.zip", false: "set.tar.gz"}[zip]
+		path := filepath.Join(root, name)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		members := []string{"a.bin", "b.bin"}
+		err := unpack(path, name, dir, members)
+		entries, readErr := os.ReadDir(dir)
+		if readErr != nil {
+			t.Fatal(readErr)
+		}
+		var found []string
+		for _, e := range entries {
+			found = append(found, e.Name())
+			if !e.Type().IsRegular() {
+				t.Errorf("%s is no regular file", e.Name())
+			}
+		}
+		if err != nil && len(found) > 0 || err == nil && !slices.Equal(found, members) {
+			t.Errorf("%v, and %v is there", err, found)
+		}
+		if beside, err := os.ReadDir(root); err != nil || len(beside) != 2 {
+			t.Errorf("%v beside the folder (%v)", beside, err)
+		}
+	})
+}
+
 func TestSets(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range Sets() {

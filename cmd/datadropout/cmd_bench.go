@@ -55,6 +55,7 @@ func newBenchCommand() *cobra.Command {
 
 // benchLine is a measurement as --json prints it.
 type benchLine struct {
+	Type            string  `json:"type"`
 	Net             string  `json:"net"`
 	Phase           string  `json:"phase"`
 	Batch           int     `json:"batch"`
@@ -102,7 +103,7 @@ func runBench(ctx context.Context, o *benchOptions, stdout io.Writer) error {
 			if err != nil {
 				return err
 			}
-			line := benchLine{name, phase, o.batch, threads, o.backend, m.ImagesPerSecond, m.GFLOPS, peak, datadropout.PeakMemory()}
+			line := benchLine{"bench", name, phase, o.batch, threads, o.backend, m.ImagesPerSecond, m.GFLOPS, peak, datadropout.PeakMemory()}
 			if o.json {
 				if err := encoder.Encode(line); err != nil {
 					return err

@@ -121,19 +121,24 @@ func newDataFetchCommand() *cobra.Command {
 		Use:   "fetch NAME...",
 		Short: "Download data sets and check them against their published checksums",
 		Long: "fetch downloads data sets from where they are published into the user's cache (or below " + dataset.CacheVariable + "),\n" +
-			"checks every file against its published checksum, and prints the folder. What an interrupted download has got\n" +
-			"stays, and the same command goes on from there. Proxies are taken from the environment.\n\n" + dataExitCodes,
+			"checks every file that it downloads against its published checksum, and prints the folder. Files that are there are\n" +
+			"not downloaded again: they are checked too, but for those that were unpacked from an archive, which have no checksum\n" +
+			"of their own. What an interrupted download has got stays, and the same command goes on from there. Proxies are taken\n" +
+			"from the environment.\n\n" + dataExitCodes,
 		Example: "  datadropout data fetch fashion-mnist\n" +
 			"  datadropout run --data fashion-mnist --net cnn\n" +
 			"  datadropout data fetch cifar10 --data-dir DIR --source https://mirror.example/cifar/",
 		Args: func(_ *cobra.Command, names []string) error { return checkFetch(names, dir, source) },
 		RunE: func(cmd *cobra.Command, names []string) error {
 			for _, name := range names {
-				if err := fetchSet(cmd.Context(), name, dir, source, cmd.ErrOrStderr()); err != nil {
-					return err
-				}
 				at, err := folder(name, dir)
 				if err != nil {
+					return err
+				}
+				if err := checkFetched(cmd.Context(), name, at); err != nil {
+					return err
+				}
+				if err := fetchSet(cmd.Context(), name, dir, source, cmd.ErrOrStderr()); err != nil {
 					return err
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), at)
@@ -166,6 +171,20 @@ func checkFetch(names []string, dir, source string) error {
 		return wrong("--data-dir and --source are for one data set at a time")
 	}
 	return nil
+}
+
+// checkFetched refuses files of a data set that are there and not as published: truncated, mostly.
+func checkFetched(ctx context.Context, name, dir string) error {
+	s, _ := fetch.Find(name) // checkFetch knows it
+	err := s.Check(ctx, dir)
+	var changed *fetch.ChangedError
+	switch {
+	case errors.As(err, &changed):
+		return &dataset.InputError{Path: changed.Path, Err: changed}
+	case errors.Is(err, context.Canceled):
+		return &interruptedError{again: "the same command", err: err}
+	}
+	return err
 }
 
 func folder(name, dir string) (string, error) {

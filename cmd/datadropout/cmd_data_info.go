@@ -76,6 +76,9 @@ func runDataInfo(ctx context.Context, o *dataInfoOptions, sheetNamed bool, stdou
 		return &datadropout.UsageError{Err: fmt.Errorf("the contact sheet is a PNG file, so --sheet wants a name that ends in .png, got %q", o.sheet)}
 	}
 	if o.fetch {
+		if o.json {
+			stderr = io.Discard
+		}
 		if err := fetchSet(ctx, c.Data, c.DataDir, "", stderr); err != nil {
 			return err
 		}

@@ -64,6 +64,40 @@ func TestDataFetchWrong(t *testing.T) {
 	}
 }
 
+// A file that is there and not as published is told by name, before anything is downloaded.
+func TestDataFetchChecksWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "t10k-labels-idx1-ubyte.gz")
+	if err := os.WriteFile(path, []byte("cut sho"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := runCommand(t, "data", "fetch", "kmnist", "--data-dir", dir, "--source", "http://127.0.0.1:1/")
+	if code != exitInput || out != "" || !strings.Contains(errs, path+": its MD5 is ") || !strings.Contains(errs, "delete it, and it is fetched again") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+}
+
+// A download is told of on stderr, and not where JSON lines or quiet were asked for.
+func TestDownloadIsSilentInJSON(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("no data set")) }))
+	defer proxy.Close()
+	for _, tt := range []struct {
+		args []string
+		told bool
+	}{
+		{[]string{"run"}, true}, {[]string{"run", "--json"}, false}, {[]string{"plan", "--json"}, false}, {[]string{"run", "--quiet"}, false},
+		{[]string{"data", "info", "--json"}, false},
+	} {
+		dir := t.TempDir()
+		c, stderr := child(append(tt.args, "--data", "kmnist", "--data-dir", dir, "--fetch")...)
+		c.Env, c.Dir = append(c.Env, "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL), dir
+		stdout, err := c.Output()
+		if err == nil || len(stdout) > 0 || !strings.Contains(stderr.String(), "wrong checksum") || strings.Contains(stderr.String(), "fetching train-images-idx3-ubyte.gz\n") != tt.told {
+			t.Errorf("%v: %v, %q, %q", tt.args, err, stdout, stderr)
+		}
+	}
+}
+
 // TestRunOnAFolder runs on a folder of images that differ in size, with one that can't be read, and on a folder that is wrong.
 func TestRunOnAFolder(t *testing.T) {
 	dir := t.TempDir()

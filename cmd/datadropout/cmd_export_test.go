@@ -306,6 +306,20 @@ func exportPixels(t *testing.T, dir string) {
 	}
 }
 
+// The folder of --torch is the one that is there, from wherever the lines are used.
+func TestExportTorchFolder(t *testing.T) {
+	folder, run := photos(t)
+	t.Chdir(filepath.Dir(folder))
+	lines, _ := exported(t, run, "--torch", "--data-dir", filepath.Base(folder))
+	if want := fmt.Sprintf("os.path.relpath(p, %q)", folder); !strings.Contains(lines, want) {
+		t.Errorf("the lines lack %s:\n%s", want, lines)
+	}
+	code, stdout, stderr := runCommand(t, "export", "--run", run, "--torch", "--data-dir", "elsewhere")
+	if code != exitInput || stdout != "" || !strings.Contains(stderr, "elsewhere: the folder of the run's images is not there: say where it is, --data-dir DIR") {
+		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
+	}
+}
+
 // The lines of --torch make the Subset that they promise, of a data set of tensors and of a folder whose order is ImageFolder's.
 func TestExportTorchRuns(t *testing.T) {
 	if testing.Short() {

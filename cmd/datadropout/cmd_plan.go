@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -20,7 +22,7 @@ import (
 )
 
 func newPlanCommand() *cobra.Command {
-	o := &runOptions{settings: defaultSettings(), whole: true}
+	o := &runOptions{settings: defaultSettings(), whole: true, looks: true}
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "What a run would do, and how long it would take",
@@ -47,7 +49,7 @@ func runPlan(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error
 	if err := o.checkSettings(&c); err != nil {
 		return err
 	}
-	backend, data, done, err := o.open(ctx, &c, stderr)
+	backend, data, done, err := o.open(ctx, &c, o.progress(stderr))
 	if err != nil {
 		return err
 	}
@@ -58,8 +60,12 @@ func runPlan(ctx context.Context, o *runOptions, stdout, stderr io.Writer) error
 		if err != nil {
 			return err
 		}
-		if store, err = datadropout.OpenDirStore(o.out, is); err != nil {
+		switch found, err := datadropout.ReadDirStore(o.out, is); {
+		case errors.Is(err, fs.ErrNotExist): // a run that had just begun
+		case err != nil:
 			return o.explain(err)
+		default:
+			store = found
 		}
 	}
 	e, err := o.estimate(ctx, &c, data, backend, store, true)

@@ -100,7 +100,7 @@ func runRetrain(ctx context.Context, o *retrainOptions, stdout, stderr io.Writer
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	backend, data, done, err := o.open(ctx, &c, stderr)
+	backend, data, done, err := o.open(ctx, &c, o.progress(stderr))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -220,6 +222,52 @@ func TestJSONLinesHaveTypes(t *testing.T) {
 		if !slices.Contains(types, want) {
 			t.Errorf("no line of type %s among %v", want, types)
 		}
+	}
+	code, stdout, _ = runCommand(t, "bench", "--json", "--net", "softmax", "--phase", "forward", "--batch", "8", "--seconds", "0.01")
+	if code != exitDone || !strings.HasPrefix(stdout, `{"type":"bench","net":"softmax",`) || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("bench: exit code %d, %q", code, stdout)
+	}
+}
+
+// A plan writes nothing: no lock, and nothing of what a run would clear away or make again.
+func TestPlanWritesNothing(t *testing.T) {
+	out, empty := finished(t), t.TempDir()
+	put(t, out, "checkpoints/full-0.training.partial", []byte("of a process that was killed"))
+	if err := os.Remove(filepath.Join(out, ".lock")); err != nil {
+		t.Fatal(err)
+	}
+	state := func(dir string) string {
+		t.Helper()
+		var b strings.Builder
+		if err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := e.Info()
+			fmt.Fprintln(&b, path, info.Size(), info.ModTime())
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	plan := with(empty)
+	plan[0] = "plan"
+	for dir, args := range map[string][]string{empty: plan, out: {"plan", "--resume", "--out", out}} {
+		before := state(dir)
+		if code, stdout, stderr := runCommand(t, args...); code != exitDone || !strings.Contains(stdout, "stage") {
+			t.Errorf("%v: exit code %d, %q, %q", args, code, stdout, stderr)
+		}
+		if after := state(dir); after != before {
+			t.Errorf("%v: from\n%sto\n%s", args, before, after)
+		}
+	}
+	config := filepath.Join(out, report.ConfigFile)
+	if err := os.Remove(config); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := runCommand(t, "plan", "--resume", "--out", out); code != exitInput || !strings.Contains(stderr, config+": gone; datadropout run --resume --out "+out) {
+		t.Errorf("without config.yaml: exit code %d, %q", code, stderr)
 	}
 }
 

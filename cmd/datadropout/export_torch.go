@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/datadropout/datadropout"
@@ -46,6 +48,9 @@ func printTorch(w io.Writer, dir string, c *datadropout.Config) error {
 	scores, err := quoted(filepath.Join(dir, report.ScoresFile))
 	if err != nil {
 		return err
+	}
+	if info, err := os.Stat(c.DataDir); err != nil || !info.IsDir() { // as config.yaml has it, which may be relative to where the run began
+		return &dataset.InputError{Path: c.DataDir, Err: errors.New("the folder of the run's images is not there: say where it is, --data-dir DIR")}
 	}
 	folder, err := quoted(c.DataDir)
 	if err != nil {

@@ -252,11 +252,11 @@ func (s *settings) recipeOver(c datadropout.Config) (datadropout.Config, error) 
 }
 
 // open opens the backend that the settings name and loads the data. done closes both.
-func (s *settings) open(ctx context.Context, c *datadropout.Config, stderr io.Writer) (engine compute.Backend, data *datadropout.Data, done func(), err error) {
+func (s *settings) open(ctx context.Context, c *datadropout.Config, progress io.Writer) (engine compute.Backend, data *datadropout.Data, done func(), err error) {
 	if engine, err = openBackend(&c.Backend, c.Threads); err != nil {
 		return nil, nil, nil, err
 	}
-	if data, err = s.load(ctx, c, stderr); err != nil {
+	if data, err = s.load(ctx, c, progress); err != nil {
 		engine.Finalize()
 		return nil, nil, nil, err
 	}
@@ -264,10 +264,10 @@ func (s *settings) open(ctx context.Context, c *datadropout.Config, stderr io.Wr
 }
 
 // load reads the data that the settings, which are resolved, name, and refuses other data than the config file's. Where asked to,
-// it downloads the data first.
-func (s *settings) load(ctx context.Context, c *datadropout.Config, stderr io.Writer) (*datadropout.Data, error) {
+// it downloads the data first, and tells progress so.
+func (s *settings) load(ctx context.Context, c *datadropout.Config, progress io.Writer) (*datadropout.Data, error) {
 	if s.fetch {
-		if err := fetchSet(ctx, c.Data, c.DataDir, "", stderr); err != nil {
+		if err := fetchSet(ctx, c.Data, c.DataDir, "", progress); err != nil {
 			return nil, err
 		}
 	}
