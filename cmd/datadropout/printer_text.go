@@ -92,6 +92,9 @@ func (p *textPrinter) event(e datadropout.Event) {
 	}
 	if e.Stage != p.progress.stage {
 		p.finishStage()
+		for _, stage := range p.progress.skipped(e.Stage) {
+			p.screen.print(p.screen.paint(bold, p.label(stage)) + " nothing to train")
+		}
 	}
 	p.progress.at(e)
 	now, folded := p.progress.now(), p.screen.redraws() && !p.verbose
@@ -133,7 +136,7 @@ func (p *textPrinter) metricWords(v float64) string {
 // label is the stage with its place in the run.
 func (p *textPrinter) label(stage string) string {
 	name := stageNames[stage]
-	if i, n := p.progress.place(); n > 0 {
+	if i, n := p.progress.place(stage); n > 0 {
 		return fmt.Sprintf("%d/%d %-9s", i, n, name)
 	}
 	return fmt.Sprintf("%-9s", name)

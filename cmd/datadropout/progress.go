@@ -123,18 +123,28 @@ func (p *progress) trainingShare() float64 {
 	return training / all
 }
 
-// place returns the number of the stage among those of the run, from 1, and how many there are; 0 where nothing is known.
-func (p *progress) place() (i, n int) {
+// place returns the number of a stage among those of the run, from 1, and how many there are; 0 where nothing is known.
+func (p *progress) place(of string) (i, n int) {
 	if p.estimate == nil {
 		return 0, 0
 	}
 	all := p.estimate.stages()
 	for k, stage := range all {
-		if stage == p.stage {
+		if stage == of {
 			return k + 1, len(all)
 		}
 	}
 	return 0, 0
+}
+
+// skipped lists the planned stages between the present one and the next in which nothing was done.
+func (p *progress) skipped(next string) []string {
+	from, _ := p.place(p.stage)
+	to, _ := p.place(next)
+	if from == 0 || to <= from {
+		return nil
+	}
+	return p.estimate.stages()[from : to-1]
 }
 
 // elapsed is how long the stage has taken so far.
