@@ -234,7 +234,7 @@ func (r *runner) score(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	evaluation, err := r.engine.Evaluate(ctx, m, r.data.Source(), r.data.Split.Train)
+	evaluation, err := r.evaluate(ctx, m, Full, 0, splitTrain, r.data.Split.Train)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func newPlanCommand() *cobra.Command {
 		Short: "What a run would do, and how long it would take",
 		Long: "plan takes the flags of run and prints what that run would do: data and splits, network, recipe, what is trained how\n" +
 			"often, and how long each stage takes, from training steps and scoring passes of this network measured on this machine\n" +
-			"for two seconds, by smaller batches where one takes longer. It trains nothing and writes nothing.\n\n" +
+			"for two seconds, or by a few samples a phase where these take longer. It trains nothing and writes nothing.\n\n" +
 			"Where auto chooses the amount to drop, what is trained depends on what is found: times and counts are given for a run\n" +
 			"that finds nothing worth dropping, and for one that takes the longest way.\n\n" + exitCodesHelp,
 		Example: "  datadropout plan --data fashion-mnist --net resnet20 --epochs 30\n" +
