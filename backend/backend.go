@@ -60,7 +60,15 @@ func Resolve(name string) (string, error) {
 
 // Open returns the backend of the given name, using at most the given number of threads; 0 means all. XLA chooses its threads
 // itself. The caller finalizes it. A plugin that is not there, does not load or finds no device is a [*MissingError].
-func Open(name string, threads int) (compute.Backend, error) {
+//
+// On NVIDIA GPUs products and convolutions of float32 may be computed in TF32, which rounds their inputs to 10 bits; see [OpenFloat32].
+// XLA is told there to leave out operations whose results vary from run to run, unless XLA_FLAGS says something about that already.
+func Open(name string, threads int) (compute.Backend, error) { return open(name, threads, false) }
+
+// OpenFloat32 is [Open] without TF32. A plugin must not have been opened in the process before: NVIDIA's libraries are told once.
+func OpenFloat32(name string, threads int) (compute.Backend, error) { return open(name, threads, true) }
+
+func open(name string, threads int, float32Only bool) (compute.Backend, error) {
 	resolved, err := Resolve(name)
 	if err != nil {
 		return nil, err
@@ -74,11 +82,11 @@ func Open(name string, threads int) (compute.Backend, error) {
 	case Go:
 		return gobackend.New("ops_sequential,parallelism=1")
 	}
-	return openPlugin(resolved)
+	return openPlugin(resolved, float32Only)
 }
 
 // openPlugin opens XLA with the plugin that follows the prefix of name.
-func openPlugin(name string) (compute.Backend, error) {
+func openPlugin(name string, float32Only bool) (compute.Backend, error) {
 	plugin := strings.TrimPrefix(name, xlaPrefix)
 	if !compiledIn {
 		return nil, &MissingError{name, "this program was built without cgo, which XLA needs; build it with CGO_ENABLED=1 and a C compiler"}
@@ -87,7 +95,7 @@ func openPlugin(name string) (compute.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := openXLA(path)
+	b, err := openXLA(path, float32Only)
 	if err != nil {
 		reason := fmt.Sprintf("the plugin %s does not start: %s", path, firstLine(err))
 		if isCUDA(path) && !HasGPU() {
@@ -131,7 +139,7 @@ func List() []Description {
 func describe(name string) Description {
 	d := Description{Name: name, What: "XLA, " + cmp.Or(map[string]string{"cuda": "NVIDIA GPUs", "cpu": "on CPUs"}[strings.TrimPrefix(name, xlaPrefix)], "a plugin")}
 	d.Path = findPlugin(strings.TrimPrefix(name, xlaPrefix))
-	b, err := openPlugin(name)
+	b, err := openPlugin(name, false)
 	var missing *MissingError
 	if errors.As(err, &missing) {
 		d.Reason = missing.Reason

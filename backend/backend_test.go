@@ -140,6 +140,31 @@ func buildStub(t *testing.T, path, source string) {
 	}
 }
 
+// TestSetCUDA: same seed, same bits holds on a GPU unless the user has decided about it.
+func TestSetCUDA(t *testing.T) {
+	t.Setenv("NVIDIA_TF32_OVERRIDE", "")
+	for _, x := range []struct{ flags, want string }{
+		{"", "--xla_gpu_deterministic_ops=true"},
+		{"--xla_dump_to=/tmp/x", "--xla_dump_to=/tmp/x --xla_gpu_deterministic_ops=true"},
+		{"--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false"},
+		{"--xla_gpu_exclude_nondeterministic_ops=true", "--xla_gpu_exclude_nondeterministic_ops=true"},
+	} {
+		t.Setenv(xlaFlagsEnv, x.flags)
+		for _, float32Only := range []bool{false, true} {
+			if err := setCUDA(float32Only); err != nil {
+				t.Fatal(err)
+			}
+			if got := os.Getenv(xlaFlagsEnv); got != x.want {
+				t.Errorf("%q becomes %q, want %q", x.flags, got, x.want)
+			}
+			if off := os.Getenv("NVIDIA_TF32_OVERRIDE") == "0"; off != float32Only {
+				t.Errorf("float32 only is %v and TF32 off is %v", float32Only, off)
+			}
+		}
+		t.Setenv("NVIDIA_TF32_OVERRIDE", "")
+	}
+}
+
 func TestFindPlugin(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	t.Setenv(PluginPathEnv, first+string(filepath.ListSeparator)+second)

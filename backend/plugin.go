@@ -15,6 +15,9 @@ import (
 // PluginPathEnv is the environment variable that lists the folders of XLA's plugins, separated by colons; go-xla reads it, too.
 const PluginPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
 
+// xlaFlagsEnv is the environment variable that XLA takes settings from.
+const xlaFlagsEnv = "XLA_FLAGS"
+
 // plugin is the file of a PJRT plugin.
 type plugin struct{ name, path string }
 
@@ -121,6 +124,19 @@ func pluginPath(backend, plugin string) (string, error) {
 }
 
 func isCUDA(path string) bool { return strings.Contains(strings.ToLower(filepath.Base(path)), "cuda") }
+
+// setCUDA sets the environment that XLA and NVIDIA's libraries read when they are loaded. Convolutions follow float32Only by it.
+func setCUDA(float32Only bool) error {
+	if flags := os.Getenv(xlaFlagsEnv); !strings.Contains(flags, "deterministic_ops") {
+		if err := os.Setenv(xlaFlagsEnv, strings.TrimSpace(flags+" --xla_gpu_deterministic_ops=true")); err != nil {
+			return err
+		}
+	}
+	if float32Only {
+		return os.Setenv("NVIDIA_TF32_OVERRIDE", "0")
+	}
+	return nil
+}
 
 // HasGPU says whether the machine shows an NVIDIA GPU.
 func HasGPU() bool {

@@ -187,10 +187,7 @@ type workload struct {
 }
 
 func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
-	w := &workload{backend: backend, net: n, loss: train.CrossEntropy{}}
-	if len(n.Outputs) > 1 {
-		w.loss = train.SquaredError{}
-	}
+	w := &workload{backend: backend, net: n, loss: lossOf(n)}
 	w.engine = train.NewEngine(backend, n, w.loss)
 	theta, state := n.Init(1)
 	w.source = s.Source
@@ -222,6 +219,14 @@ func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
 		w.args = append(w.args, vector(gates))
 	}
 	return w
+}
+
+// lossOf returns the loss that a network of its outputs is trained for.
+func lossOf(n *net.Network) train.Loss {
+	if len(n.Outputs) > 1 {
+		return train.SquaredError{}
+	}
+	return train.CrossEntropy{}
 }
 
 // load takes the given number of samples for every run from now on.

@@ -16,13 +16,13 @@ import (
 func newBackendCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backend",
-		Short: "List what can compute here, and install the plugin for NVIDIA GPUs",
+		Short: "List and check what can compute here, and install the plugin for NVIDIA GPUs",
 		Long: "backend lists what --backend takes on this machine, and installs XLA's plugin for NVIDIA GPUs. Without it everything is\n" +
 			"computed by this program itself.\n\n" + backendExitCodes,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBackendListCommand(), newBackendInstallCommand())
+	cmd.AddCommand(newBackendListCommand(), newBackendCheckCommand(), newBackendInstallCommand())
 	return cmd
 }
 
