@@ -1,4 +1,4 @@
-"""What PyTorch does on the same processors: images a second of the phases that `datadropout bench` measures.
+"""What PyTorch does on the same processors, or on a GPU (--device cuda, with TF32): images a second of the phases that `datadropout bench` measures.
 
 One JSON line a measurement, with the keys net, phase, batch, threads, images_per_second, peak_memory_bytes.
 Networks are those of the Go package net, in channels-last layout. Run one network and phase a process for its peak memory.
@@ -54,7 +54,10 @@ def main():
     a.add_argument('--batch', type=int, default=128)
     a.add_argument('--threads', type=int, default=2)
     a.add_argument('--seconds', type=float, default=2)
+    a.add_argument('--device', default='cpu')
     a = a.parse_args()
+    torch.set_default_device(a.device)
+    torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     make, shape = NETS[a.net]
@@ -102,7 +105,10 @@ def main():
         g = torch.autograd.grad(per_sample(o).mean(), o, create_graph=True)[0]
         return torch.autograd.grad(z, params, grad_outputs=torch.autograd.grad(g, o, grad_outputs=u)[0])
 
-    run = locals()[a.phase]
+    phase = locals()[a.phase]
+    def run():
+        phase()
+        if a.device != 'cpu': torch.cuda.synchronize()
     run()
     times, began = [], time.perf_counter()
     while len(times) < 3 or time.perf_counter() - began < a.seconds:
@@ -110,7 +116,7 @@ def main():
         run()
         times.append(time.perf_counter() - at)
     times.sort()
-    print(json.dumps({'net': a.net, 'phase': a.phase, 'batch': a.batch, 'threads': a.threads, 'torch': torch.__version__,
+    print(json.dumps({'net': a.net, 'phase': a.phase, 'batch': a.batch, 'threads': a.threads, 'torch': torch.__version__, 'device': a.device,
                       'images_per_second': a.batch / times[len(times) // 2],
                       'peak_memory_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
 
