@@ -144,8 +144,8 @@ func buildStub(t *testing.T, path, source string) {
 func TestSetCUDA(t *testing.T) {
 	t.Setenv("NVIDIA_TF32_OVERRIDE", "")
 	for _, x := range []struct{ flags, want string }{
-		{"", "--xla_gpu_deterministic_ops=true"},
-		{"--xla_dump_to=/tmp/x", "--xla_dump_to=/tmp/x --xla_gpu_deterministic_ops=true"},
+		{"", deterministicFlags},
+		{"--xla_dump_to=/tmp/x", "--xla_dump_to=/tmp/x " + deterministicFlags},
 		{"--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false"},
 		{"--xla_gpu_exclude_nondeterministic_ops=true", "--xla_gpu_exclude_nondeterministic_ops=true"},
 	} {

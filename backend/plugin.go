@@ -18,6 +18,10 @@ const PluginPathEnv = "PJRT_PLUGIN_LIBRARY_PATH"
 // xlaFlagsEnv is the environment variable that XLA takes settings from.
 const xlaFlagsEnv = "XLA_FLAGS"
 
+// deterministicFlags make XLA leave out operations whose results vary from run to run. Without the second flag it does what the gradient of
+// max-pooling comes down to, a scatter, one element after the other.
+const deterministicFlags = "--xla_gpu_deterministic_ops=true --xla_gpu_enable_scatter_determinism_expander=true"
+
 // plugin is the file of a PJRT plugin.
 type plugin struct{ name, path string }
 
@@ -128,7 +132,7 @@ func isCUDA(path string) bool { return strings.Contains(strings.ToLower(filepath
 // setCUDA sets the environment that XLA and NVIDIA's libraries read when they are loaded. Convolutions follow float32Only by it.
 func setCUDA(float32Only bool) error {
 	if flags := os.Getenv(xlaFlagsEnv); !strings.Contains(flags, "deterministic_ops") {
-		if err := os.Setenv(xlaFlagsEnv, strings.TrimSpace(flags+" --xla_gpu_deterministic_ops=true")); err != nil {
+		if err := os.Setenv(xlaFlagsEnv, strings.TrimSpace(flags+" "+deterministicFlags)); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ mkdir -p "$out"
 
 case $size in
 full)
-  check=(--batch 16) nets=(resnet20 dncnn-s) phases=(step score hvp) batch=128 seconds=5
+  check=(--batch 16) nets=(resnet20 dncnn-s cnn) phases=(step score hvp) batch=128 seconds=5
   twice=(--data shapes --train 2000 --net cnn-smooth --epochs 3 --batch 64 --seeds 1)
   rounds=(--data cifar10 --net resnet9 --recipe fast --epochs "${EPOCHS:-32}" --seeds "${SEEDS:-5}")
   [ -z "${DATA:-}" ] || rounds+=(--data-dir "$DATA")
