@@ -41,7 +41,7 @@ part() { printf '\n== %s\n' "$1"; }
 rows=()
 row() { rows+=("$(printf '%-52s %s' "$1" "$2")"); }
 # field KEY: the value of a key in a line of JSON on stdin.
-field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -1; }
+field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -1; }
 
 part "devices"
 { nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || echo "no nvidia-smi"; } | tee "$out/gpu.txt"
@@ -110,7 +110,7 @@ part "two rounds: ${rounds[*]}"
 began=$SECONDS
 if "$program" run --force --out "$out/rounds" --backend "$backend" "${rounds[@]}" 2>"$out/rounds.err" | tee "$out/rounds.txt"; then code=0; else code=$?; fi
 if [ -s "$out/rounds/result.json" ]; then
-  verdict=$(tr -d '\n ' <"$out/rounds/result.json" | field verdict)
+  verdict=$(tr -d '\n' <"$out/rounds/result.json" | field verdict)
   row "two rounds, ${rounds[1]} ${rounds[3]}" "$((SECONDS - began)) s, exit code $code, $(grep -m1 'dropped - full' "$out/rounds.txt" | tr -s ' '); $verdict"
 else
   tail -5 "$out/rounds.err"
