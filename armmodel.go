@@ -23,14 +23,31 @@ func ArmModel(dir string, run *Result, reviewed *Retrained, arm string, k int) (
 	if net.TakesNoiseMap(run.Net.Name) {
 		outputs-- // the map of the noise is an input
 	}
-	n, err := net.New(run.Net.Name, [3]int(run.Data.Image), outputs)
+	return storedModel(dir, run.Net.Name, [3]int(run.Data.Image), outputs, run.modelKey(reviewed, arm, k), arm)
+}
+
+// RestorerModel reads the network and the model that round 1 of a run of denoising ended with, at seed number k from 0: of a run that is
+// not finished, too. c holds the settings of the run, in its directory. An [*dataset.InputError] wraps os.ErrNotExist where round 1 has not
+// come so far.
+func RestorerModel(dir string, c *Config, k int) (*net.Network, *train.Model, error) {
+	channels, side := c.Denoise.Channels, c.Denoise.PatchSize
+	input := [3]int{side, side, channels}
+	if net.TakesNoiseMap(c.Net) {
+		input[2]++
+	}
+	return storedModel(dir, c.Net, input, channels, armKey(Full, k), Full)
+}
+
+// storedModel reads a network and its model of an arm from a run directory, where it is kept under a key.
+func storedModel(dir, name string, input [3]int, outputs int, key, arm string) (*net.Network, *train.Model, error) {
+	n, err := net.New(name, input, outputs)
 	if err != nil {
 		return nil, nil, err
 	}
-	path := (&DirStore{dir: dir}).path(run.modelKey(reviewed, arm, k), ".model")
+	path := (&DirStore{dir: dir}).path(key, ".model")
 	m, err := train.LoadModel(path)
 	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("the model of the arm %s is not there", arm)
+		err = &absentError{arm}
 	}
 	if err == nil {
 		err = m.Fits(n)
@@ -40,6 +57,14 @@ func ArmModel(dir string, run *Result, reviewed *Retrained, arm string, k int) (
 	}
 	return n, m, nil
 }
+
+// absentError says that a model is not in the run directory.
+type absentError struct{ arm string }
+
+func (e *absentError) Error() string {
+	return fmt.Sprintf("the model of the arm %s is not there", e.arm)
+}
+func (*absentError) Unwrap() error { return os.ErrNotExist }
 
 // modelKey is the key of the store under which the model of an arm is kept.
 func (r *Result) modelKey(reviewed *Retrained, arm string, k int) string {

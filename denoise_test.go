@@ -102,6 +102,33 @@ func TestDenoisingRun(t *testing.T) {
 	}
 }
 
+// TestTrainTestsImages: Train measures round 1 on the whole test images, as Run does.
+func TestTrainTestsImages(t *testing.T) {
+	c := thinRun()
+	full := runThin(t, c, "threads=1", NewMemoryStore()).Result.Arms[Full]
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	backend, err := cpu.New("threads=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backend.Finalize()
+	data, err := LoadData(t.Context(), &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rounds, err := Train(t.Context(), c, data, backend, NewMemoryStore(), true, nil)
+	if err != nil || len(rounds) != 2 {
+		t.Fatalf("%v, %v", rounds, err)
+	}
+	for k, r := range rounds {
+		if *r.TestMetric != full.TestMetric[k] || *r.TestLoss != full.TestLoss[k] || r.TuneMetric != full.TuneMetric[k] {
+			t.Errorf("seed %d: PSNR %v, loss %v; Run has %v, %v", k, *r.TestMetric, *r.TestLoss, full.TestMetric[k], full.TestLoss[k])
+		}
+	}
+}
+
 // TestDroppingImages: an image's removal effect is the sum of those of its patches, and so on every fold; the rule and both controls
 // drop whole images, as many of them.
 func TestDroppingImages(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/gomlx/compute"
+
+	"github.com/datadropout/datadropout/train"
 )
 
 // RoundOne is a training of round 1 as [Train] found it.
@@ -42,14 +44,29 @@ func Train(ctx context.Context, c Config, d *Data, backend compute.Backend, stor
 		}
 		one.TuneMetric, one.TuneLoss = e.Metric, e.Loss
 		if test {
-			if e, err = r.evaluate(ctx, m, Full, k, splitTest, d.Split.Test); err != nil {
+			if one.TestMetric, one.TestLoss, err = r.test(ctx, m, k); err != nil {
 				return nil, err
 			}
-			one.TestMetric, one.TestLoss = &e.Metric, &e.Loss
 		}
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// test returns the metric and loss on the test split, as Run measures them: in denoising of whole images where there are such.
+func (r *runner) test(ctx context.Context, m *train.Model, k int) (metric, loss *float64, err error) {
+	if r.data.TestSet != nil {
+		var a ArmResult
+		if err := r.measureImages(ctx, m, Full, k, &a); err != nil {
+			return nil, nil, err
+		}
+		return &a.TestMetric[0], &a.TestLoss[0], nil
+	}
+	e, err := r.evaluate(ctx, m, Full, k, splitTest, r.data.Split.Test)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &e.Metric, &e.Loss, nil
 }
 
 // Score carries out the stages of [Run] up to the removal effects, what the store has of them excepted. The outcome holds

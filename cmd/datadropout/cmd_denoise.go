@@ -51,7 +51,8 @@ func newDenoiseCommand() *cobra.Command {
 		Short: "Denoise images with the network of a run",
 		Long: "denoise applies the network that a run of denoising trained in round 2, or in round 1, to images of any size, with 8 or\n" +
 			"16 bits a value, and writes PNG files of as many. Images that need more memory than --tile-memory are restored tile by\n" +
-			"tile; tiles overlap so far that there is no seam. The data of the run are not needed.\n\n" + denoiseExitCodes,
+			"tile; tiles overlap so far that there is no seam. The data of the run are not needed, nor need it be finished: after\n" +
+			"datadropout train there is the network of round 1.\n\n" + denoiseExitCodes,
 		Example: "  datadropout denoise --run runs/folder-dncnn-7-20260101-120000 photo.png\n" +
 			"  datadropout denoise --run DIR --add-noise 25 --reference Set12 Set12/*.png",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -121,7 +122,7 @@ func runDenoise(ctx context.Context, o *denoiseOptions, images []string, stdout 
 		return err
 	}
 	defer backend.Finalize()
-	restorer, err := o.restorer(backend)
+	restorer, err := o.restorer(backend, c)
 	if err != nil {
 		return err
 	}
@@ -162,10 +163,18 @@ func denoisingRun(dir string) (*datadropout.Config, error) {
 	return &s.Config, nil
 }
 
-// restorer makes the network of the run ready.
-func (o *denoiseOptions) restorer(backend compute.Backend) (*restore.Restorer, error) {
+// restorer makes the network of the run ready: of one that is not finished that of round 1, where it has got so far.
+func (o *denoiseOptions) restorer(backend compute.Backend, c *datadropout.Config) (*restore.Restorer, error) {
 	run, err := report.ReadResult(o.run)
 	if err != nil {
+		if (o.arm == "" || o.arm == datadropout.Full) && o.seed >= 0 && o.seed < c.Seeds && !exists(filepath.Join(o.run, report.ResultFile)) {
+			if n, model, early := datadropout.RestorerModel(o.run, c, o.seed); !errors.Is(early, fs.ErrNotExist) {
+				if early != nil {
+					return nil, early
+				}
+				return restore.NewRestorer(backend, n, model)
+			}
+		}
 		return nil, err
 	}
 	arm := o.arm

@@ -109,6 +109,56 @@ func TestDenoise(t *testing.T) {
 	commandsOnDenoising(t, out)
 }
 
+// TestDenoiseAfterTrain: the network of round 1 serves before the run is finished, and once it is there.
+func TestDenoiseAfterTrain(t *testing.T) {
+	data, out := leaves(t, 6, 16, 1), filepath.Join(t.TempDir(), "run")
+	photo := filepath.Join(leaves(t, 1, 20, 2), "00000.png")
+	if _, err := os.Stat(photo); err != nil {
+		t.Fatal(err)
+	}
+	settings := []string{"--data", data, "--net", "dncnn-7", "--score", "1", "--tune", "1", "--test", "1", "--patch-size", "8", "--epochs", "1", "--batch", "8", "--seeds", "2", "--out", out}
+	if code, _, stderr := runCommand(t, append([]string{"train"}, settings...)...); code != exitDone {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	denoise := func(args ...string) (int, string) {
+		t.Helper()
+		code, _, stderr := runCommand(t, append(append([]string{"denoise", "--run", out, "--force"}, args...), photo)...)
+		return code, stderr
+	}
+	restored := filepath.Join(filepath.Dir(photo), "00000-denoised.png")
+	written := map[string]bool{}
+	for _, seed := range []string{"0", "1"} {
+		if code, stderr := denoise("--seed-number", seed); code != exitDone {
+			t.Fatalf("exit code %d: %s", code, stderr)
+		}
+		written[readFile(t, restored)] = true
+	}
+	if len(written) != 2 {
+		t.Error("two seeds restore alike")
+	}
+	for _, args := range [][]string{{"--arm", datadropout.Dropped}, {"--seed-number", "2"}} {
+		if code, stderr := denoise(args...); code != exitInput || !strings.Contains(stderr, "the run is not finished; it goes on with: datadropout run --resume") {
+			t.Errorf("%v: exit code %d: %s", args, code, stderr)
+		}
+	}
+	models, err := filepath.Glob(filepath.Join(out, "*", "full-0.model"))
+	if err != nil || len(models) != 1 {
+		t.Fatalf("%v, %v", models, err)
+	}
+	if err := os.Truncate(models[0], 100); err != nil {
+		t.Fatal(err)
+	}
+	if code, stderr := denoise(); code != exitInput || !strings.Contains(stderr, "full-0.model") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if err := os.Remove(models[0]); err != nil {
+		t.Fatal(err)
+	}
+	if code, stderr := denoise(); code != exitInput || !strings.Contains(stderr, "the run is not finished") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
 // commandsOnDenoising: the commands that read a run either work on one of denoising or say in one line what there is instead.
 func commandsOnDenoising(t *testing.T, out string) {
 	t.Helper()
