@@ -56,9 +56,9 @@ def main():
     a.add_argument('--seconds', type=float, default=2)
     a.add_argument('--device', default='cpu')
     a = a.parse_args()
-    if a.device != "cpu":
-        torch.set_default_device(a.device)  # PyTorch 2.0 and later
-    torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    if a.device != 'cpu':
+        torch.set_default_device(a.device)
+        torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     make, shape = NETS[a.net]
