@@ -46,7 +46,7 @@ const (
 	roundings, tf32Roundings         = 100, 1 << 13
 	leastAllowed, leastAllowedTF32   = 2e-5, leastAllowed * tf32Roundings / roundings
 	kinkRoundings                    = 10
-	leastAtKinks, leastAtKinksOfTF32 = 0.02, 0.5
+	leastAtKinks, leastAtKinksOfTF32 = 0.05, 0.5
 )
 
 // Allowed is the difference within which the backends agree: for float32, or for TF32 in products and convolutions.

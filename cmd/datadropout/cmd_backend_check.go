@@ -35,7 +35,7 @@ func newBackendCheckCommand() *cobra.Command {
 			"scores of cg and metagradient.\n\n" +
 			"difference is the largest difference over the largest number; rounding is what the result changes by on " + backend.CPU + " if every pixel\n" +
 			"and parameter moves to a neighboring float32. Results agree within 100 roundings. Where ReLU or max-pooling have kinks derivatives\n" +
-			"may differ by 2 %, since a number near one can fall on its other side. Seconds count compilation.\n\n" + backendExitCodes,
+			"may differ by 5 %, since a number near one can fall on its other side. Seconds count compilation.\n\n" + backendExitCodes,
 		Example: "  datadropout backend check xla:cuda",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
