@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/datadropout/datadropout"
+	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/durable"
 	"github.com/datadropout/datadropout/report"
@@ -28,12 +29,13 @@ import (
 
 // denoiseOptions are those of datadropout denoise.
 type denoiseOptions struct {
-	run, arm, out, reference string
-	seed                     int
-	sigma, add               float64
-	memory                   int64
-	threads                  int
-	force, json              bool
+	run, arm, out, reference, backend string
+
+	seed        int
+	sigma, add  float64
+	memory      int64
+	threads     int
+	force, json bool
 }
 
 const denoiseExitCodes = `Exit codes:
@@ -61,6 +63,7 @@ func newDenoiseCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	addRunFlag(cmd, &o.run)
+	f.Lookup("run").Usage = "directory of the run"
 	f.StringVar(&o.arm, "arm", "", "whose network: dropped (round 2) or full (round 1), random, highest_loss (default dropped, or full where nothing was dropped)")
 	f.IntVar(&o.seed, "seed-number", 0, "which of the run's seeds, from 0")
 	f.StringVar(&o.out, "out", "", "folder to write to, or the file for one image (default: NAME-denoised.png beside each image)")
@@ -69,6 +72,7 @@ func newDenoiseCommand() *cobra.Command {
 	f.Float64Var(&o.sigma, "sigma", -1, "sigma of the noise in the images, in gray levels of 255, for a network that is told it (default: that of the run)")
 	f.Float64Var(&o.add, "add-noise", 0, "first add normal noise of that sigma to the images, for trying out")
 	f.Var(&mebibytes{&o.memory, 1}, "tile-memory", "MiB that a tile may take")
+	f.StringVar(&o.backend, "backend", backend.Auto, backendUsage)
 	f.IntVar(&o.threads, "threads", 0, "processors to use; 0: all")
 	f.BoolVar(&o.json, "json", false, "print a JSON line an image")
 	return cmd
@@ -116,13 +120,12 @@ func runDenoise(ctx context.Context, o *denoiseOptions, images []string, stdout 
 			return err
 		}
 	}
-	name := "cpu"
-	backend, err := openBackend(&name, o.threads)
+	computes, err := openBackend(&o.backend, o.threads)
 	if err != nil {
 		return err
 	}
-	defer backend.Finalize()
-	restorer, err := o.restorer(backend, c)
+	defer computes.Finalize()
+	restorer, err := o.restorer(computes, c)
 	if err != nil {
 		return err
 	}
@@ -164,7 +167,7 @@ func denoisingRun(dir string) (*datadropout.Config, error) {
 }
 
 // restorer makes the network of the run ready: of one that is not finished that of round 1, where it has got so far.
-func (o *denoiseOptions) restorer(backend compute.Backend, c *datadropout.Config) (*restore.Restorer, error) {
+func (o *denoiseOptions) restorer(computes compute.Backend, c *datadropout.Config) (*restore.Restorer, error) {
 	run, err := report.ReadResult(o.run)
 	if err != nil {
 		if (o.arm == "" || o.arm == datadropout.Full) && o.seed >= 0 && o.seed < c.Seeds && !exists(filepath.Join(o.run, report.ResultFile)) {
@@ -172,7 +175,7 @@ func (o *denoiseOptions) restorer(backend compute.Backend, c *datadropout.Config
 				if early != nil {
 					return nil, early
 				}
-				return restore.NewRestorer(backend, n, model)
+				return restore.NewRestorer(computes, n, model)
 			}
 		}
 		return nil, err
@@ -195,7 +198,7 @@ func (o *denoiseOptions) restorer(backend compute.Backend, c *datadropout.Config
 	if err != nil {
 		return nil, err
 	}
-	return restore.NewRestorer(backend, n, model)
+	return restore.NewRestorer(computes, n, model)
 }
 
 // outputs settles which file each image goes to, and refuses files that are there.
