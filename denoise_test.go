@@ -109,15 +109,7 @@ func TestTrainTestsImages(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	backend, err := cpu.New("threads=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer backend.Finalize()
-	data, err := LoadData(t.Context(), &c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data, backend := prepare(t, &c)
 	rounds, err := Train(t.Context(), c, data, backend, NewMemoryStore(), true, nil)
 	if err != nil || len(rounds) != 2 {
 		t.Fatalf("%v, %v", rounds, err)

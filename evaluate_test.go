@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/datadropout/datadropout/cpu"
 	"github.com/datadropout/datadropout/train"
 )
 
@@ -13,15 +12,7 @@ import (
 func TestEvaluationsThatAreNotFiniteAreToldByNetworkSeedAndSplit(t *testing.T) {
 	c := DefaultConfig()
 	c.Train, c.Score, c.Tune, c.Test, c.Net, c.Seed = 60, 40, 40, 40, "softmax", 7
-	backend, err := cpu.New("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer backend.Finalize()
-	data, err := LoadData(t.Context(), &c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data, backend := prepare(t, &c)
 	r, err := newRunner(c, data, backend, NewMemoryStore(), nil, computing(backend, data.Loss()))
 	if err != nil {
 		t.Fatal(err)

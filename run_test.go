@@ -21,15 +21,7 @@ func smallRun(t *testing.T, rule string) *Outcome {
 	c := DefaultConfig()
 	c.Train, c.Score, c.Tune, c.Test = 300, 100, 100, 100
 	c.Net, c.Recipe.Epochs, c.Seeds, c.Rule = "softmax", 3, 2, rule
-	backend, err := cpu.New("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer backend.Finalize()
-	data, err := LoadData(t.Context(), &c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data, backend := prepare(t, &c)
 	o, err := Run(context.Background(), c, data, backend, NewMemoryStore(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -74,14 +74,20 @@ type eigenbasis struct {
 	vectors []*mat.Dense
 }
 
-// newEigenbasis cuts size rows into the fewest blocks of at most the given number.
+// blockSpans cuts size rows into the fewest blocks of at most the given number: from which row to which each goes.
+func blockSpans(size, block int) [][2]int {
+	spans := make([][2]int, (size+block-1)/block)
+	for k := range spans {
+		spans[k] = [2]int{k * size / len(spans), (k + 1) * size / len(spans)}
+	}
+	return spans
+}
+
 func newEigenbasis(size, block int) *eigenbasis {
-	n := (size + block - 1) / block
-	b := &eigenbasis{vectors: make([]*mat.Dense, n)}
-	for k := range n {
-		from, to := k*size/n, (k+1)*size/n
-		b.spans = append(b.spans, [2]int{from, to})
-		b.factor = append(b.factor, make([]float64, (to-from)*(to-from)))
+	b := &eigenbasis{spans: blockSpans(size, block)}
+	b.vectors = make([]*mat.Dense, len(b.spans))
+	for _, s := range b.spans {
+		b.factor = append(b.factor, make([]float64, (s[1]-s[0])*(s[1]-s[0])))
 	}
 	return b
 }

@@ -66,10 +66,8 @@ func (p *Problem) kroneckerFactors(block int) kroneckerFactors {
 		}
 		f.widest = max(f.widest, int64(rows*columns))
 		for _, side := range []int{rows, columns} {
-			n := (side + block - 1) / block
-			for k := range n {
-				span := (k+1)*side/n - k*side/n
-				f.blocks += int64(span * span)
+			for _, s := range blockSpans(side, block) {
+				f.blocks += int64(s[1]-s[0]) * int64(s[1]-s[0])
 			}
 		}
 	}

@@ -23,8 +23,10 @@ import (
 	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/durable"
+	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/report"
 	"github.com/datadropout/datadropout/restore"
+	"github.com/datadropout/datadropout/train"
 )
 
 // denoiseOptions are those of datadropout denoise.
@@ -166,19 +168,26 @@ func denoisingRun(dir string) (*datadropout.Config, error) {
 	return &s.Config, nil
 }
 
-// restorer makes the network of the run ready: of one that is not finished that of round 1, where it has got so far.
+// restorer makes the network of the run ready.
 func (o *denoiseOptions) restorer(computes compute.Backend, c *datadropout.Config) (*restore.Restorer, error) {
+	n, model, err := o.model(c)
+	if err != nil {
+		return nil, err
+	}
+	return restore.NewRestorer(computes, n, model)
+}
+
+// model reads the network that was asked for: of a run that is not finished that of round 1, where it has got so far.
+func (o *denoiseOptions) model(c *datadropout.Config) (*net.Network, *train.Model, error) {
 	run, err := report.ReadResult(o.run)
 	if err != nil {
-		if (o.arm == "" || o.arm == datadropout.Full) && o.seed >= 0 && o.seed < c.Seeds && !exists(filepath.Join(o.run, report.ResultFile)) {
-			if n, model, early := datadropout.RestorerModel(o.run, c, o.seed); !errors.Is(early, fs.ErrNotExist) {
-				if early != nil {
-					return nil, early
-				}
-				return restore.NewRestorer(computes, n, model)
+		roundOne := (o.arm == "" || o.arm == datadropout.Full) && o.seed >= 0 && o.seed < c.Seeds
+		if roundOne && !exists(filepath.Join(o.run, report.ResultFile)) {
+			if n, model, missing := datadropout.RestorerModel(o.run, c, o.seed); !errors.Is(missing, fs.ErrNotExist) {
+				return n, model, missing
 			}
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	arm := o.arm
 	if arm == "" {
@@ -190,15 +199,11 @@ func (o *denoiseOptions) restorer(computes compute.Backend, c *datadropout.Confi
 	a := run.Arms[arm]
 	switch {
 	case a == nil || len(a.TestMetric) == 0:
-		return nil, &datadropout.UsageError{Err: fmt.Errorf("the run in %s has no model of the arm %s", o.run, arm)}
+		return nil, nil, &datadropout.UsageError{Err: fmt.Errorf("the run in %s has no model of the arm %s", o.run, arm)}
 	case o.seed < 0 || o.seed >= len(a.TestMetric):
-		return nil, &datadropout.UsageError{Err: fmt.Errorf("the run has %s, numbered from 0, and none of number %d", report.Counted(len(a.TestMetric), "seed"), o.seed)}
+		return nil, nil, &datadropout.UsageError{Err: fmt.Errorf("the run has %s, numbered from 0, and none of number %d", report.Counted(len(a.TestMetric), "seed"), o.seed)}
 	}
-	n, model, err := datadropout.ArmModel(o.run, run, nil, arm, o.seed)
-	if err != nil {
-		return nil, err
-	}
-	return restore.NewRestorer(computes, n, model)
+	return datadropout.ArmModel(o.run, run, nil, arm, o.seed)
 }
 
 // outputs settles which file each image goes to, and refuses files that are there.
