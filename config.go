@@ -264,6 +264,21 @@ func (c *Config) DataName() string {
 	return c.Data
 }
 
+// WithAbsolutePaths returns the settings with every path made absolute, as they are kept with a run: whoever goes on with it may stand
+// in another folder.
+func (c Config) WithAbsolutePaths() (Config, error) {
+	for _, path := range []*string{&c.DataDir, &c.LabelNoiseMatrix, &c.NoisyLabels, &c.Denoise.TestDir, &c.Denoise.NoisyDir, &c.Denoise.NoisyTestDir} {
+		if *path == "" {
+			continue
+		}
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
 // UsageError marks a setting that is wrong in itself, whatever the data: the command exits with 2.
 type UsageError struct{ Err error }
 

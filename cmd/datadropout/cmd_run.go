@@ -298,6 +298,10 @@ func (o *runOptions) openStore(c datadropout.Config, data *datadropout.Data, std
 			return nil, err
 		}
 	}
+	c, err := c.WithAbsolutePaths()
+	if err != nil {
+		return nil, err
+	}
 	is, err := datadropout.NewIdentity(c, data)
 	if err != nil {
 		return nil, err

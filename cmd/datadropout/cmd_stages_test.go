@@ -250,6 +250,21 @@ func TestStagesOfDenoising(t *testing.T) {
 	}
 }
 
+// Who goes on with a run need not stand where it began, though its data were named from there.
+func TestStagesFromAnotherFolder(t *testing.T) {
+	folder, _ := photos(t)
+	out := filepath.Join(t.TempDir(), "run")
+	t.Chdir(filepath.Dir(folder))
+	code, _, stderr := runCommand(t, "train", "--out", out, "--data", filepath.Base(folder), "--net", "softmax", "--epochs", "1", "--seeds", "1", "--estimator", "random")
+	if code != exitDone {
+		t.Fatalf("train: exit code %d, %q", code, stderr)
+	}
+	t.Chdir(t.TempDir())
+	if code, _, stderr = runCommand(t, "score", "--run", out); code != exitDone {
+		t.Errorf("score: exit code %d, %q", code, stderr)
+	}
+}
+
 // A setting is told by its flag, and by its key where it has none.
 func TestSettingName(t *testing.T) {
 	for key, want := range map[string]string{

@@ -49,7 +49,7 @@ func printTorch(w io.Writer, dir string, c *datadropout.Config) error {
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(c.DataDir); err != nil || !info.IsDir() { // as config.yaml has it, which may be relative to where the run began
+	if info, err := os.Stat(c.DataDir); err != nil || !info.IsDir() {
 		return &dataset.InputError{Path: c.DataDir, Err: errors.New("the folder of the run's images is not there: say where it is, --data-dir DIR")}
 	}
 	folder, err := quoted(c.DataDir)
