@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"image"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -40,13 +41,7 @@ func Augmented(src Source, by Augmentation) (Varying, error) {
 	case by.Reflect && by.Crop >= min(images.Height, images.Width):
 		return nil, fmt.Errorf("data set %s: images of %dx%d pixels can't be padded by %d by reflection", images.Name, images.Height, images.Width, by.Crop)
 	}
-	s := &augmented{Images: images, by: by, normal: make([][256]float32, images.Channels)}
-	for c := range s.normal {
-		scale, shift := images.normalization(c)
-		for v := range 256 {
-			s.normal[c][v] = float32(float32(v)*scale) + shift
-		}
-	}
+	s := &augmented{Images: images, by: by, normal: images.values()}
 	s.rooms.New = func() any { return newColorRoom(images) }
 	return s, nil
 }
@@ -59,26 +54,38 @@ func (s *augmented) FillEpoch(i int, seed, epoch uint64, input, target []float32
 		panic(fmt.Sprintf("dataset: FillEpoch with slices of %d and %d numbers, want %d and %d", len(input), len(target), len(pix), len(s.Classes)))
 	}
 	d := newDraws(seed, epoch, i)
-	if s.by.ResizedCrop > 0 || s.by.Brightness > 0 || s.by.Contrast > 0 || s.by.Saturation > 0 {
+	if s.recolors() {
 		s.recolor(pix, &d, input)
+		s.cutOut(s.cutAt(&d), input)
 	} else {
-		s.cropAndFlip(pix, &d, input)
-	}
-	if s.by.Cutout > 0 {
-		s.cutOut(&d, input)
+		v := s.view(&d)
+		s.cropAndFlip(pix, v, input)
+		s.cutOut(v.Cut, input)
 	}
 	clear(target)
 	target[s.Labels[i]] = 1
 }
 
+// recolors says whether pixels take other values than those of the image.
+func (s *augmented) recolors() bool {
+	return s.by.ResizedCrop > 0 || s.by.Brightness > 0 || s.by.Contrast > 0 || s.by.Saturation > 0
+}
+
+// view draws how a sample is shown that is not recolored.
+func (s *augmented) view(d *draws) View {
+	var v View
+	v.Top, v.Left = s.cropAt(d)
+	v.Flip = s.by.Flip && d.coin()
+	v.Cut = s.cutAt(d)
+	return v
+}
+
 // cropAndFlip writes the image, cropped, flipped and normalized.
-func (s *augmented) cropAndFlip(pix []uint8, d *draws, input []float32) {
-	top, left := s.cropAt(d)
-	flip := s.by.Flip && d.coin()
+func (s *augmented) cropAndFlip(pix []uint8, v View, input []float32) {
 	width, channels := s.Width, s.Channels
 	for y := range s.Height {
 		row := input[y*width*channels : (y+1)*width*channels]
-		from, inside := s.padded(y+top, s.Height)
+		from, inside := s.padded(y+v.Top, s.Height)
 		if !inside {
 			for c := range channels {
 				black := s.normal[c][0]
@@ -91,10 +98,10 @@ func (s *augmented) cropAndFlip(pix []uint8, d *draws, input []float32) {
 		line := pix[from*width*channels : (from+1)*width*channels]
 		for x := range width {
 			at := x
-			if flip {
+			if v.Flip {
 				at = width - 1 - x
 			}
-			column, inside := s.padded(at+left, width)
+			column, inside := s.padded(at+v.Left, width)
 			dst := row[x*channels : (x+1)*channels]
 			if !inside {
 				for c := range dst {
@@ -132,15 +139,22 @@ func (s *augmented) padded(at, n int) (from int, inside bool) {
 	return 2*(n-1) - at, true
 }
 
-// cutOut sets a square to 0.
-func (s *augmented) cutOut(d *draws, input []float32) {
-	y, x, side := d.below(s.Height), d.below(s.Width), s.by.Cutout
+// cutAt draws the square that cutout covers; it is empty without.
+func (s *augmented) cutAt(d *draws) image.Rectangle {
+	side := s.by.Cutout
+	if side == 0 {
+		return image.Rectangle{}
+	}
+	y, x := d.below(s.Height), d.below(s.Width)
 	top, left := y-side/2, x-side/2
-	bottom, right := min(top+side, s.Height), min(left+side, s.Width)
-	left = max(left, 0)
-	for y := max(top, 0); y < bottom; y++ {
+	return image.Rect(left, top, left+side, top+side).Intersect(image.Rect(0, 0, s.Width, s.Height))
+}
+
+// cutOut sets a part of the image to 0.
+func (s *augmented) cutOut(part image.Rectangle, input []float32) {
+	for y := part.Min.Y; y < part.Max.Y; y++ {
 		row := input[y*s.Width*s.Channels : (y+1)*s.Width*s.Channels]
-		clear(row[left*s.Channels : right*s.Channels])
+		clear(row[part.Min.X*s.Channels : part.Max.X*s.Channels])
 	}
 }
 
