@@ -90,9 +90,7 @@ func (b *Batch) fill(positions []int, fill func(k int, x, y []float32)) error {
 				target := y[k*b.ySize : (k+1)*b.ySize]
 				fill(k, x[k*b.xSize:(k+1)*b.xSize], target)
 				if b.smoothing > 0 {
-					for j, v := range target {
-						target[j] = float32((1-b.smoothing)*v) + b.smoothing/float32(b.ySize)
-					}
+					smooth(target, b.smoothing, b.ySize)
 				}
 			}
 			if len(positions) < b.filled {
@@ -122,6 +120,23 @@ func (b *Batch) fill(positions []int, fill func(k int, x, y []float32)) error {
 			}
 		}
 	})
+}
+
+// labels returns the class of every sample of the batch, that of the largest value of its target.
+func (b *Batch) labels() ([]int, error) {
+	labels := make([]int, b.filled)
+	return labels, tensors.ConstFlatData(b.Y, func(y []float32) {
+		for k := range labels {
+			labels[k] = largest(y[k*b.ySize : (k+1)*b.ySize])
+		}
+	})
+}
+
+// smooth makes values of a target of K values smoothed ones, (1-epsilon) y + epsilon/K.
+func smooth(target []float32, epsilon float32, k int) {
+	for j, v := range target {
+		target[j] = float32((1-epsilon)*v) + epsilon/float32(k)
+	}
 }
 
 // Close frees the tensors.

@@ -13,6 +13,9 @@
 // which minimizes the mean loss plus (wd/2) |theta|^2 (the L2 form of weight decay, not the decoupled one). Parameters
 // and momentum stay on the device between steps, as flat vectors in the order of [net.Network.Params].
 //
+// A training set of 8-bit images lies on the device where that has a memory of its own, and many steps are one call: see
+// [Engine.BoundDeviceMemory].
+//
 // A [Record] keeps what was seen of every sample along the way, and checkpoints, without a further run.
 //
 // A [Trajectory] is a training that can be gone through backwards, step by step, in bounded memory.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/gomlx/compute"
@@ -27,11 +28,22 @@ type Engine struct {
 	// recorded is step with the outputs of the network beside the update.
 	recorded *Exec
 	eval     *Exec
+
+	// apart says whether training sets are kept on the device, up to deviceMemory bytes of pixels, and loop builds the loop over steps:
+	// tests set both.
+	apart        bool
+	deviceMemory int64
+	loop         func(start []*Node, before func(around []*Node) *Node, once func(around []*Node) []*Node) []*Node
+
+	mu     sync.Mutex
+	steps  map[stepsKind]*Exec         // many steps in one call, compiled when they are first needed
+	pixels map[pixelsKey]*devicePixels // those in use
 }
 
 // NewEngine returns an engine. Close it when it is no longer needed.
 func NewEngine(b compute.Backend, n *net.Network, l Loss) *Engine {
-	e := &Engine{backend: b, net: n, loss: l}
+	e := &Engine{backend: b, net: n, loss: l, apart: apart(b), deviceMemory: DefaultDeviceMemory, loop: whileLoop}
+	e.steps, e.pixels = map[stepsKind]*Exec{}, map[pixelsKey]*devicePixels{}
 	e.step = MustNewExec(b, e.StepGraph).WithName("train step").SetMaxCache(-1)
 	e.weighted = MustNewExec(b, e.weightedStepGraph).WithName("weighted train step").SetMaxCache(-1)
 	e.recorded = MustNewExec(b, e.recordedStepGraph).WithName("recorded train step").SetMaxCache(-1)
@@ -45,6 +57,9 @@ func (e *Engine) Close() {
 	e.weighted.Finalize()
 	e.recorded.Finalize()
 	e.eval.Finalize()
+	for _, steps := range e.steps {
+		steps.Finalize()
+	}
 }
 
 // Progress is where a training stands after a step.
@@ -175,7 +190,7 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 
 	p := Progress{Epochs: r.Epochs, Steps: run.steps}
 	var began time.Time
-	for t := first; t < p.Steps; t++ {
+	for t := first; t < p.Steps; {
 		if err := ctx.Err(); err != nil {
 			return nil, cmp.Or(keeper.save(t, &losses), err)
 		}
@@ -187,22 +202,25 @@ func (e *Engine) train(ctx context.Context, src dataset.Source, idx []int, weigh
 		if err := recorder.before(t); err != nil {
 			return nil, err
 		}
-		loss, err := run.advance(t)
+		done, err := run.advance(t, min(run.ahead, recorder.next(t)-t))
 		if err != nil {
 			return nil, err
 		}
-		epoch := t*size/len(idx) + 1
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return nil, &DivergedError{Net: e.net.Name, Epoch: epoch, Step: t + 1, Loss: loss}
-		}
-		p.Epoch, p.Step, p.Loss = epoch, t+1, losses.add(epoch, loss)
 		if t == first {
 			began = time.Now()
 		} else if seconds := time.Since(began).Seconds(); seconds > 0 {
-			p.SamplesPerSecond = float64((t-first)*size) / seconds
+			p.SamplesPerSecond = float64((t+len(done)-1-first)*size) / seconds
 		}
-		if progress != nil {
-			progress(p)
+		for _, l := range done {
+			loss, epoch := float64(l), t*size/len(idx)+1
+			t++
+			if math.IsNaN(loss) || math.IsInf(loss, 0) {
+				return nil, &DivergedError{Net: e.net.Name, Epoch: epoch, Step: t, Loss: loss}
+			}
+			p.Epoch, p.Step, p.Loss = epoch, t, losses.add(epoch, loss)
+			if progress != nil {
+				progress(p)
+			}
 		}
 	}
 	if keep.End {

@@ -118,6 +118,9 @@ func (r *round) identity(rec Recording, idx []int, weights []float32) (key [sha2
 	recipe, _ := json.Marshal(r.recipe) // a recipe that was validated has no number that JSON lacks
 	fmt.Fprintf(h, "%s\n%s\n%d\n%d\n%s\n%s\n%+v\n%d\n%d\n%v\n%v\n", r.engine.backend.Name(), n.Name, n.Size(), n.StateSize(), r.engine.loss.Name(),
 		recipe, rec, r.seed, r.steps, idx, weights)
+	if r.resident != nil { // by another program, that rounds in another way
+		fmt.Fprintln(h, "resident")
+	}
 	h.Sum(key[:0])
 	return key
 }

@@ -94,7 +94,7 @@ func rows(x *Node) *Node { return Reshape(x, x.Shape().Dimensions[0], -1) }
 // linear is softmax regression: kernel [6, 3], then bias [3].
 func linear() *net.Network {
 	return &net.Network{
-		Name: "linear", Input: [3]int{2, 3, 1},
+		Name: "linear", Input: [3]int{2, 3, 1}, Outputs: []int{classes},
 		Params: []net.Param{
 			{Name: "kernel", Dims: []int{features, classes}, Init: normal(0.1)},
 			{Name: "bias", Dims: []int{classes}, Init: normal(0.1)},

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
 	"github.com/datadropout/datadropout/dataset"
 )
 
@@ -149,7 +147,7 @@ func (c *recorder) before(t int) error {
 	if c.record != nil {
 		k = len(c.record.Checkpoints)
 	}
-	if k+1 >= len(c.segments) || t != (c.segments[k]+c.segments[k+1])/2 {
+	if k+1 >= len(c.segments) || t != c.middle(k) {
 		return nil
 	}
 	m, err := c.round.copied()
@@ -164,19 +162,33 @@ func (c *recorder) before(t int) error {
 	return nil
 }
 
-// batch takes in the outputs [batch, classes] of step t.
-func (c *recorder) batch(t int, outputs []float32) error {
-	return tensors.ConstFlatData(c.round.batch.Y, func(targets []float32) {
-		for k, i := range c.round.positions {
-			early := t*len(c.round.positions)+k < c.earlyEnd
-			c.sample(c.place[i], early, outputs[k*c.classes:][:c.classes], targets[k*c.classes:][:c.classes])
+// next returns the step after t before which parameters are wanted next, or the number of all steps.
+func (c *recorder) next(t int) int {
+	next := c.round.steps
+	if c.early > t {
+		next = min(next, c.early)
+	}
+	for k := range max(0, len(c.segments)-1) {
+		if middle := c.middle(k); middle > t {
+			return min(next, middle)
 		}
-	})
+	}
+	return next
+}
+
+// middle returns the step before which the k-th checkpoint is.
+func (c *recorder) middle(k int) int { return (c.segments[k] + c.segments[k+1]) / 2 }
+
+// batch takes in the outputs [batch, classes] of step t for samples of the given labels.
+func (c *recorder) batch(t int, labels []int, outputs []float32) {
+	for k, i := range c.round.positions {
+		early := t*len(c.round.positions)+k < c.earlyEnd
+		c.sample(c.place[i], early, outputs[k*c.classes:][:c.classes], labels[k])
+	}
 }
 
 // sample takes in one presentation of the sample with number i of the record.
-func (c *recorder) sample(i int, early bool, z, y []float32) {
-	label := largest(y)
+func (c *recorder) sample(i int, early bool, z []float32, label int) {
 	r := c.record
 	r.AUM[i] += margin(z, label)
 	correct := largest(z) == label

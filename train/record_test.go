@@ -211,7 +211,7 @@ func TestForgettingByHand(t *testing.T) {
 			record: &Record{Presentations: make([]int, 1), AUM: make([]float64, 1), Forgotten: make([]int, 1), Learned: make([]bool, 1), EL2N: make([]float64, 1)},
 		}
 		for k, what := range test.seen {
-			c.sample(0, k == 0, logits[what], []float32{0, 1, 0})
+			c.sample(0, k == 0, logits[what], 1)
 		}
 		r, err := c.end()
 		if err != nil {

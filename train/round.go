@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"fmt"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -27,8 +28,12 @@ type round struct {
 	// training; else both are nil.
 	weightOf []float32
 	weights  *tensors.Tensor
-	// watch, unless nil, is handed the outputs of the network for the batch of every step, flat.
-	watch func(t int, outputs []float32) error
+	// watch, unless nil, is handed the labels of the samples at the positions of every step, and the outputs of the network for them, flat.
+	watch func(t int, labels []int, outputs []float32)
+	// resident is the training set on the device, nil where the host makes the batches; then a call is one step. ahead is how many steps the next
+	// call may take, at least 1.
+	resident *resident
+	ahead    int
 }
 
 // point is where a training stands between two steps: copies on the host. step counts the steps done.
@@ -60,6 +65,11 @@ func (e *Engine) newRound(src dataset.Source, idx []int, r Recipe, seed uint64) 
 		rate:  tensors.FromScalar(float32(0)),
 		mu:    r.MomentumFactor(),
 		decay: tensors.FromScalar(float32(r.WeightDecay)),
+		ahead: 1,
+	}
+	if run.resident, err = e.newResident(src, r.LabelSmoothing); err != nil {
+		run.close()
+		return nil, err
 	}
 	if gates := len(e.net.Gates); gates > 0 {
 		run.gates = tensors.FromFlatDataAndDimensions(make([]float32, gates), gates)
@@ -89,35 +99,34 @@ func (r *round) fill(t int) error {
 	return r.batch.FillEpochs(r.positions, r.seed, r.epochs)
 }
 
-// advance carries out step t, for which the training must stand at t, and returns the mean loss before the update.
-func (r *round) advance(t int) (float64, error) {
-	if err := r.fill(t); err != nil {
-		return 0, err
+// advance carries out the n steps from t on, for which the training must stand at t, and returns the mean loss of each before its
+// update. n is at most ahead.
+func (r *round) advance(t, n int) (losses []float32, err error) {
+	if r.resident != nil {
+		losses, err = r.stepsOnDevice(t, n)
+	} else {
+		if err := r.fill(t); err != nil {
+			return nil, err
+		}
+		losses, err = r.step(t)
 	}
-	loss, err := r.step(t)
 	if err != nil {
-		return 0, fmt.Errorf("training %s: %w", r.engine.net.Name, err)
+		return nil, fmt.Errorf("training %s: %w", r.engine.net.Name, err)
 	}
-	return loss, nil
+	return losses, nil
 }
 
-// step makes the update of step t with the batch as it is filled and returns its mean loss before the update.
-func (r *round) step(t int) (float64, error) {
+// step makes the update of step t with the batch as it is filled and returns its mean loss before the update, a list of one.
+func (r *round) step(t int) ([]float32, error) {
 	if err := tensors.AssignFlatData(r.rate, []float32{float32(r.recipe.Rate(t, r.steps))}); err != nil {
-		return 0, err
+		return nil, err
 	}
 	args := []any{r.theta, r.momentum, r.batch.X, r.batch.Y, r.rate, r.mu, r.decay}
 	if r.state != nil {
 		args = append(args, r.state)
 	}
-	for _, k := range []int{0, 1, 7} { // theta, momentum, state
-		if k < len(args) {
-			donated, err := DonateTensorBuffer(args[k].(*tensors.Tensor), r.engine.backend, 0)
-			if err != nil {
-				return 0, err
-			}
-			args[k] = donated
-		}
+	if err := cmp.Or(r.engine.donate(args[:2]), r.engine.donate(args[7:])); err != nil { // theta, momentum, state
+		return nil, err
 	}
 	if r.gates != nil {
 		args = append(args, r.gates)
@@ -129,34 +138,47 @@ func (r *round) step(t int) (float64, error) {
 	r.theta, r.momentum, r.state = nil, nil, nil
 	if r.weights != nil {
 		if err := r.fillWeights(); err != nil {
-			return 0, err
+			return nil, err
 		}
 		exec, args = r.engine.weighted, append(args, r.weights)
 	}
 	out, err := exec.Call(args...)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	r.theta, r.momentum = out[0], out[1]
 	if stateful {
 		r.state = out[3]
 	}
 	if r.watch != nil {
-		outputs := out[len(out)-1]
-		var watched error
-		if err := tensors.ConstFlatData(outputs, func(flat []float32) { watched = r.watch(t, flat) }); err != nil {
-			return 0, err
-		}
-		if watched != nil {
-			return 0, watched
-		}
-		if err := outputs.FinalizeAll(); err != nil {
-			return 0, err
+		if err := r.watchStep(t, out[len(out)-1]); err != nil {
+			return nil, err
 		}
 	}
-	var loss [1]float32
-	err = toFloat32(out[2], loss[:])
-	return float64(loss[0]), err
+	losses := make([]float32, 1)
+	return losses, toFloat32(out[2], losses)
+}
+
+// watchStep hands on the outputs of the network in step t, for the batch as it is filled, and frees them.
+func (r *round) watchStep(t int, outputs *tensors.Tensor) error {
+	labels, err := r.batch.labels()
+	if err != nil {
+		return err
+	}
+	err = tensors.ConstFlatData(outputs, func(flat []float32) { r.watch(t, labels, flat) })
+	return cmp.Or(err, outputs.FinalizeAll())
+}
+
+// donate puts arguments in place of tensors that hand these over to the call: their memory may be overwritten.
+func (e *Engine) donate(args []any) error {
+	for k, a := range args {
+		donated, err := DonateTensorBuffer(a.(*tensors.Tensor), e.backend, 0)
+		if err != nil {
+			return err
+		}
+		args[k] = donated
+	}
+	return nil
 }
 
 // read moves parameters and state from the device into the model.
@@ -205,4 +227,7 @@ func (r *round) close() {
 		}
 	}
 	_ = r.batch.Close()
+	if r.resident != nil {
+		r.resident.close(r.engine)
+	}
 }

@@ -360,11 +360,11 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 				return nil, err
 			}
 		}
-		loss, err := t.round.advance(s)
+		losses, err := t.round.advance(s, 1)
 		if err != nil {
 			return nil, err
 		}
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		if loss := float64(losses[0]); math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return nil, &DivergedError{Net: t.round.engine.net.Name, Epoch: s*len(t.round.positions)/t.round.order.size + 1, Step: s + 1, Loss: loss}
 		}
 		t.done++

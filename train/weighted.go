@@ -41,8 +41,13 @@ func (e *Engine) TrainWeightedKept(ctx context.Context, src dataset.Source, idx 
 // weightedStepGraph is StepGraph with the weights of the samples, [batch], as one input more, the last one.
 func (e *Engine) weightedStepGraph(in []*Node) []*Node {
 	last := len(in) - 1
-	out, _ := e.update(in[:last], func(losses *Node) *Node { return ReduceAllMean(Mul(in[last], losses)) })
+	out, _ := e.update(in[:last], weightedMeanLoss(in[last]))
 	return out
+}
+
+// weightedMeanLoss returns the batch loss (1/B) sum_i w_i l_i for the weights of the samples, [batch].
+func weightedMeanLoss(weights *Node) func(losses *Node) *Node {
+	return func(losses *Node) *Node { return ReduceAllMean(Mul(weights, losses)) }
 }
 
 // weigh gives the samples at the positions idx of a source with n samples their weights.
@@ -50,6 +55,10 @@ func (r *round) weigh(n int, idx []int, weights []float32) {
 	r.weightOf = make([]float32, n)
 	for k, i := range idx {
 		r.weightOf[i] = weights[k]
+	}
+	if r.resident != nil {
+		r.resident.weights = tensors.FromFlatDataAndDimensions(r.weightOf, n)
+		return
 	}
 	r.weights = tensors.FromFlatDataAndDimensions(make([]float32, len(r.positions)), len(r.positions))
 }
