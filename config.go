@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
@@ -78,6 +79,9 @@ type Config struct {
 	// Backend names what computes, such as "cpu". Threads bounds the processors used; 0 means all.
 	Backend string `yaml:"backend"`
 	Threads int    `yaml:"threads"`
+	// DeviceMemory bounds what XLA keeps on its device between steps, in bytes: the pixels of a training set that fits are there, and are fed
+	// batch by batch otherwise. 0 means [train.DefaultDeviceMemory]; where there is no device, it is 0.
+	DeviceMemory int64 `yaml:"device_memory,omitempty" json:",omitempty"`
 	// Denoise holds what denoising has beside that.
 	Denoise DenoiseConfig `yaml:"denoise,omitempty" json:",omitzero"`
 }
@@ -133,6 +137,11 @@ func (c *Config) resolve() {
 		if c.Data == proceduralSet && !c.labelsFromFile() {
 			c.LabelNoise = proceduralLabelNoise
 		}
+	}
+	if !strings.HasPrefix(c.Backend, "xla:") { // the host's memory is all there is
+		c.DeviceMemory = 0
+	} else if c.DeviceMemory == 0 {
+		c.DeviceMemory = train.DefaultDeviceMemory
 	}
 }
 
@@ -205,6 +214,8 @@ func (c *Config) validateRun() error {
 		return usagef("the minimum sign agreement must lie in [0, 1], got %v", c.MinSignAgreement)
 	case c.Seeds > mostSeeds || c.InfluenceSeeds > mostSeeds:
 		return usagef("seeds must be at most %d, got %d", mostSeeds, max(c.Seeds, c.InfluenceSeeds))
+	case c.DeviceMemory < 0:
+		return usagef("the memory of the device must not be negative, got %d bytes", c.DeviceMemory)
 	case c.Threads < 0 || c.Threads > mostThreads:
 		return usagef("threads must lie between 1 and %d, or be 0 for all, got %d", mostThreads, c.Threads)
 	}

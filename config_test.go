@@ -20,6 +20,7 @@ func TestConfigBounds(t *testing.T) {
 		"threads must lie between 1 and 4096":                   func(c *Config) { c.Threads = huge },
 		"threads must lie between 1 and 4096, or be 0":          func(c *Config) { c.Threads = -1 },
 		"epochs must be at most":                                func(c *Config) { c.Recipe.Epochs = huge },
+		"the memory of the device must not be negative":         func(c *Config) { c.DeviceMemory = -1 },
 	} {
 		c := DefaultConfig()
 		change(&c)
@@ -28,6 +29,30 @@ func TestConfigBounds(t *testing.T) {
 		if !errors.As(err, &usage) || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want %q", err, says)
 		}
+	}
+}
+
+// TestDeviceMemory: where there is a device its memory decides which program trains, so it is a part of what a run is bound to; elsewhere it is none.
+func TestDeviceMemory(t *testing.T) {
+	for _, x := range []struct {
+		backend    string
+		asked, got int64
+	}{
+		{"cpu", 0, 0}, {"cpu", 1 << 30, 0}, {"go", 1 << 30, 0}, {"xla:cuda", 0, train.DefaultDeviceMemory}, {"xla:/lib/plugin.so", 1 << 30, 1 << 30},
+	} {
+		c := DefaultConfig()
+		c.Backend, c.DeviceMemory = x.backend, x.asked
+		c.resolve()
+		if c.DeviceMemory != x.got || c.deciding().DeviceMemory != x.got {
+			t.Errorf("%s, %d bytes asked for: %d, deciding %d, want %d", x.backend, x.asked, c.DeviceMemory, c.deciding().DeviceMemory, x.got)
+		}
+		if err := c.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	was, is := Identity{Settings: map[string]any{"device_memory": 1 << 30}}, Identity{Settings: map[string]any{"device_memory": 1 << 31}}
+	if d := is.differences(was); len(d) != 1 || d[0].Setting != "device_memory" {
+		t.Errorf("another memory of the device is the difference %+v", d)
 	}
 }
 

@@ -13,7 +13,7 @@ func TestEvaluationsThatAreNotFiniteAreToldByNetworkSeedAndSplit(t *testing.T) {
 	c := DefaultConfig()
 	c.Train, c.Score, c.Tune, c.Test, c.Net, c.Seed = 60, 40, 40, 40, "softmax", 7
 	data, backend := prepare(t, &c)
-	r, err := newRunner(c, data, backend, NewMemoryStore(), nil, computing(backend, data.Loss()))
+	r, err := newRunner(c, data, backend, NewMemoryStore(), nil, computing(backend, data.Loss(), c.DeviceMemory))
 	if err != nil {
 		t.Fatal(err)
 	}

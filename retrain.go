@@ -57,7 +57,7 @@ func Retrain(ctx context.Context, c Config, d *Data, backend compute.Backend, st
 		return nil, fmt.Errorf("the result of the run does not hold its %d seeds", c.Seeds)
 	}
 	r := &runner{
-		config: c, data: revised, backend: backend, store: store, observe: observe, tools: computing(backend, revised.Loss()), trained: map[string]bool{},
+		config: c, data: revised, backend: backend, store: store, observe: observe, tools: computing(backend, revised.Loss(), c.DeviceMemory), trained: map[string]bool{},
 		out: &Outcome{Config: c, Data: revised, Curves: map[string][][]float64{}},
 	}
 	if r.trainer, err = newTrainer(r.tools, revised, c.Net, c.Recipe); err != nil {

@@ -40,7 +40,7 @@ type Outcome struct {
 // Finished trainings are kept in the store, and found there are not repeated: an interrupted run continues to the same
 // result, bit for bit. Cancelling ctx stops between two steps and returns ctx's error.
 func Run(ctx context.Context, c Config, d *Data, backend compute.Backend, store Store, observe Observer) (*Outcome, error) {
-	r, err := newRunner(c, d, backend, store, observe, computing(backend, d.Loss()))
+	r, err := newRunner(c, d, backend, store, observe, computing(backend, d.Loss(), c.DeviceMemory))
 	if err != nil {
 		return nil, err
 	}
@@ -327,6 +327,7 @@ func (r *runner) scoreSeed(ctx context.Context, k int) (*influence.Scores, error
 			Backend: r.backend, Net: r.scored.network, Loss: r.data.Loss(), Model: m, Recipe: r.scored.recipe,
 			Source: r.data.Source(), Train: split.Train, Score: split.Score, Seed: r.config.Seed, TrainSeed: r.seed(k),
 			Folds: r.config.ScoreFolds, Record: record, Scratch: watch.scratch(), KeepEvery: r.store.KeepEvery(), ScratchDir: r.store.TempDir(),
+			DeviceMemory: r.config.DeviceMemory,
 		}, func(done, total int) {
 			e := piece
 			e.Type, e.Fraction = "progress", float64(done)/float64(total)

@@ -69,7 +69,7 @@ func TestRunContinuesScoring(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As if the interrupted runs had scored for long.
-	r, err := newRunner(c, data, backend, store, nil, computing(backend, data.Loss()))
+	r, err := newRunner(c, data, backend, store, nil, computing(backend, data.Loss(), c.DeviceMemory))
 	if err != nil {
 		t.Fatal(err)
 	}

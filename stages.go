@@ -23,7 +23,7 @@ type RoundOne struct {
 // Train carries out the first stage of [Run]: round 1 at every seed. It evaluates the models on the tune split and, only if
 // that is asked for, on the test split: whoever looks at it before the end has chosen by it.
 func Train(ctx context.Context, c Config, d *Data, backend compute.Backend, store Store, test bool, observe Observer) ([]RoundOne, error) {
-	r, err := newRunner(c, d, backend, store, observe, computing(backend, d.Loss()))
+	r, err := newRunner(c, d, backend, store, observe, computing(backend, d.Loss(), c.DeviceMemory))
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func Select(ctx context.Context, c Config, d *Data, backend compute.Backend, sto
 }
 
 func stages(ctx context.Context, c Config, d *Data, backend compute.Backend, store Store, observe Observer, steps ...func(*runner, context.Context) error) (*Outcome, error) {
-	r, err := newRunner(c, d, backend, store, observe, computing(backend, d.Loss()))
+	r, err := newRunner(c, d, backend, store, observe, computing(backend, d.Loss(), c.DeviceMemory))
 	if err != nil {
 		return nil, err
 	}

@@ -30,10 +30,14 @@ type tools struct {
 	products  func(ctx context.Context, p *influence.Problem) ([][]float64, error)
 }
 
-// computing are the tools that compute, for networks that are trained for the loss.
-func computing(backend compute.Backend, loss train.Loss) tools {
+// computing are the tools that compute, for networks that are trained for the loss, with so much memory on the device; see [Config].DeviceMemory.
+func computing(backend compute.Backend, loss train.Loss, deviceMemory int64) tools {
 	return tools{
-		engine:    func(n *net.Network) engine { return train.NewEngine(backend, n, loss) },
+		engine: func(n *net.Network) engine {
+			e := train.NewEngine(backend, n, loss)
+			e.BoundDeviceMemory(deviceMemory)
+			return e
+		},
 		estimator: influence.New,
 		restore: func(ctx context.Context, n *net.Network, m *train.Model, s *restore.Set) ([]restore.Score, error) {
 			restorer, err := restore.NewRestorer(backend, n, m)

@@ -12,14 +12,17 @@ import (
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/train"
 )
 
-// What [Agree] compares beside [Phases]: the parameters after a few steps of training, and the scores of two estimators.
+// What [Agree] compares beside [Phases]: the parameters after a few steps of training, for a classifier also of one on augmented images,
+// which a backend with memory of its own keeps there, and the scores of two estimators.
 const (
 	AgreeTraining     = "training"
+	AgreeImages       = "images"
 	AgreeCG           = "cg"
 	AgreeMetagradient = "metagradient"
 )
@@ -27,7 +30,7 @@ const (
 // Agreement is how far what one backend computes is from what another does. Differences are the largest one between two numbers of
 // a result over its largest number.
 type Agreement struct {
-	// What is one of [Phases], AgreeTraining, AgreeCG or AgreeMetagradient.
+	// What is one of [Phases], AgreeTraining, AgreeImages, AgreeCG or AgreeMetagradient.
 	What string
 	// Difference is that between the backends. Rounding is what the result changes by on the reference if every input, pixels and
 	// parameters, moves to a neighboring float32; two orders of adding up differ by some such amount. Both are +Inf where
@@ -96,7 +99,11 @@ func Agree(ctx context.Context, backend, reference compute.Backend, s AgreeSetti
 		t.point = &train.Model{Theta: slices.Clone(point.Theta), State: point.State}
 		t.apply(0, t.point.Theta)
 	}
-	for _, what := range append(append([]string{}, Phases...), AgreeTraining, AgreeCG, AgreeMetagradient) {
+	compared := append(append([]string{}, Phases...), AgreeTraining, AgreeCG, AgreeMetagradient)
+	if len(network.Outputs) == 1 {
+		compared = append(compared, AgreeImages)
+	}
+	for _, what := range compared {
 		want, err := plain.results(ctx, what)
 		if err != nil {
 			return fmt.Errorf("%s of %s on the reference: %w", what, s.Net, err)
@@ -184,6 +191,16 @@ func (t *trial) results(ctx context.Context, what string) ([][]float32, error) {
 			return nil, err
 		}
 		return [][]float32{m.Theta, m.State}, nil
+	case AgreeImages:
+		src, err := t.images()
+		if err != nil {
+			return nil, err
+		}
+		m, err := t.trainedOn(ctx, src, agreeRecipe(t.setting))
+		if err != nil {
+			return nil, err
+		}
+		return [][]float32{m.Theta, m.State}, nil
 	case AgreeCG, AgreeMetagradient:
 		return t.scores(ctx, what)
 	}
@@ -248,10 +265,44 @@ func (t *trial) positions() (training, score []int) {
 
 // trained returns the model of a training of the trial's.
 func (t *trial) trained(ctx context.Context, r train.Recipe) (*train.Model, error) {
+	return t.trainedOn(ctx, t.source, r)
+}
+
+func (t *trial) trainedOn(ctx context.Context, src dataset.Source, r train.Recipe) (*train.Model, error) {
 	e := train.NewEngine(t.backend, t.net, lossOf(t.net))
 	defer e.Close()
 	training, _ := t.positions()
-	return e.Train(ctx, t.source, training, r, 1, nil)
+	return e.Train(ctx, src, training, r, 1, nil)
+}
+
+// images are 8-bit images with labels in turn, augmented.
+func (t *trial) images() (dataset.Source, error) {
+	d := t.net.Input
+	s := &dataset.Images{Name: "synthetic", Height: d[0], Width: d[1], Channels: d[2], Classes: make([]string, t.net.Outputs[0])}
+	s.Mean, s.Std = slices.Repeat([]float32{0.5}, d[2]), slices.Repeat([]float32{0.3}, d[2])
+	rng := rand.New(rand.NewPCG(11, 7))
+	for i := range t.source.len {
+		s.Labels, s.IDs = append(s.Labels, i%len(s.Classes)), append(s.IDs, t.source.ID(i))
+		for range d[0] * d[1] * d[2] {
+			s.Pix = append(s.Pix, uint8(rng.IntN(256)))
+		}
+	}
+	src, err := dataset.Augmented(s, dataset.Augmentation{Crop: 2, Flip: true, Cutout: 3})
+	if err != nil || t.disturb == nil {
+		return src, err
+	}
+	return disturbed{src, t.apply}, nil
+}
+
+// disturbed is a source whose inputs are.
+type disturbed struct {
+	dataset.Varying
+	disturb func(stream uint64, v []float32)
+}
+
+func (s disturbed) FillEpoch(i int, seed, epoch uint64, input, target []float32) {
+	s.Varying.FillEpoch(i, seed, epoch, input, target)
+	s.disturb(uint64(i)+1, input)
 }
 
 // own returns the model by agreeRecipe, which is trained once.

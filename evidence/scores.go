@@ -157,7 +157,7 @@ func (r *runner) problem(m *train.Model, k int, score []int, folds int) *influen
 	return &influence.Problem{
 		Backend: r.Backend, Net: r.network, Loss: train.CrossEntropy{}, Model: m, Recipe: r.Config.Recipe, TrainSeed: r.seed(k),
 		Source: r.Data.Images, Train: r.Data.Split.Train, Score: score, Seed: r.seed(k), Folds: folds,
-		ScratchDir: r.Cache,
+		ScratchDir: r.Cache, DeviceMemory: r.Config.DeviceMemory,
 	}
 }
 

@@ -97,6 +97,7 @@ func (s Study) Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	r := &runner{Study: s, options: o, network: network, cache: c, setting: setting, fresh: map[string]bool{}}
 	r.engine = train.NewEngine(s.Backend, network, train.CrossEntropy{})
+	r.engine.BoundDeviceMemory(s.Config.DeviceMemory)
 	defer r.engine.Close()
 	r.begin()
 	if err := r.run(ctx); err != nil {

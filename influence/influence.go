@@ -48,6 +48,9 @@ type Problem struct {
 	// ScratchDir is the folder for files that hold what does not fit in memory while scoring goes on, where Options.Disk allows
 	// that; empty means the system's for temporary files.
 	ScratchDir string
+	// DeviceMemory bounds what is kept on the device while a training is repeated, in bytes, as where Model was trained; 0 means
+	// [train.DefaultDeviceMemory]. See [train.Engine].BoundDeviceMemory.
+	DeviceMemory int64
 
 	// keeper is that of an estimation that goes on; nil without a scratch.
 	keeper *keeper

@@ -64,6 +64,7 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 		return nil, err
 	}
 	engine := train.NewEngine(p.Backend, p.Net, p.Loss)
+	engine.BoundDeviceMemory(p.DeviceMemory)
 	defer engine.Close()
 	steps := p.Recipe.Steps(len(p.Train))
 	s, err := resumeSweep(p, steps)

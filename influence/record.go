@@ -49,6 +49,7 @@ func (p *Problem) record(ctx context.Context, want train.Recording, tick func(sa
 		return p.Record, "", nil
 	}
 	engine := train.NewEngine(p.Backend, p.Net, p.Loss)
+	engine.BoundDeviceMemory(p.DeviceMemory)
 	defer engine.Close()
 	size := min(p.Recipe.BatchSize, len(p.Train))
 	stepped := steppedBy(size, tick)

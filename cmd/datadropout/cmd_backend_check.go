@@ -31,8 +31,8 @@ func newBackendCheckCommand() *cobra.Command {
 		Use:   "check BACKEND",
 		Short: "Compare what a backend computes with what this program's own does",
 		Long: "check computes the same on a backend and on " + backend.CPU + ", from synthetic samples: every phase that bench measures (outputs and losses,\n" +
-			"gradients, a training step, directional derivatives, Hessian and Gauss-Newton products), a training of four steps, and the\n" +
-			"scores of cg and metagradient.\n\n" +
+			"gradients, a training step, directional derivatives, Hessian and Gauss-Newton products), a training of four steps, one on\n" +
+			"augmented images, and the scores of cg and metagradient.\n\n" +
 			"difference is the largest difference over the largest number; rounding is what the result changes by on " + backend.CPU + " if every pixel\n" +
 			"and parameter moves to a neighboring float32. Results agree within 100 roundings. Where ReLU or max-pooling have kinks derivatives\n" +
 			"may differ by 5 %, since a number near one can fall on its other side. Seconds count compilation.\n\n" + backendExitCodes,

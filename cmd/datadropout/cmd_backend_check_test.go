@@ -31,8 +31,8 @@ func TestBackendCheck(t *testing.T) {
 		}
 		lines++
 	}
-	if lines != 9 {
-		t.Errorf("%d lines, want 9", lines)
+	if lines != 10 {
+		t.Errorf("%d lines, want 10", lines)
 	}
 }
 
