@@ -80,7 +80,7 @@ type Config struct {
 	Backend string `yaml:"backend"`
 	Threads int    `yaml:"threads"`
 	// DeviceMemory bounds what XLA keeps on its device between steps, in bytes: the pixels of a training set that fits are there, and are fed
-	// batch by batch otherwise. 0 means [train.DefaultDeviceMemory]; where there is no device, it is 0.
+	// batch by batch otherwise; what they leave is for the steps of metagradient. 0 means [train.DefaultDeviceMemory]; where there is no device, it is 0.
 	DeviceMemory int64 `yaml:"device_memory,omitempty" json:",omitempty"`
 	// Denoise holds what denoising has beside that.
 	Denoise DenoiseConfig `yaml:"denoise,omitempty" json:",omitzero"`

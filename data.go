@@ -123,7 +123,8 @@ func checkEstimatorMemory(c *Config, d *Data) error {
 	if c.InfluenceRecipe != "" {
 		recipe = train.Recipes[c.InfluenceRecipe]
 	}
-	if err := influence.CheckMemory(c.Estimator, c.Influence, network, recipe, len(d.Split.Train)); err != nil {
+	onDevice := train.LeftOnDevice(c.DeviceMemory, d.Source())
+	if err := influence.CheckMemory(c.Estimator, c.Influence, onDevice, network, recipe, len(d.Split.Train)); err != nil {
 		return usagef("%w; raise --replay-memory or --replay-disk", err)
 	}
 	return nil

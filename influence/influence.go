@@ -49,7 +49,8 @@ type Problem struct {
 	// that; empty means the system's for temporary files.
 	ScratchDir string
 	// DeviceMemory bounds what is kept on the device while a training is repeated, in bytes, as where Model was trained; 0 means
-	// [train.DefaultDeviceMemory]. See [train.Engine].BoundDeviceMemory.
+	// [train.DefaultDeviceMemory]. The training set has it first ([train.Engine].BoundDeviceMemory), the steps of metagradient what is left
+	// ([train.Bounds]); Options.Memory and Options.Disk are for the rest of them. A backend whose buffers are memory of the host has none.
 	DeviceMemory int64
 
 	// keeper is that of an estimation that goes on; nil without a scratch.
@@ -80,6 +81,9 @@ func (p *Problem) validate() error {
 	}
 	if groups := p.scoreGroups(); groups != nil && p.Folds > len(groups) {
 		return fmt.Errorf("influence: the score samples are of %d groups, which can't be cut into %d folds", len(groups), p.Folds)
+	}
+	if p.DeviceMemory < 0 {
+		return fmt.Errorf("influence: the bound on the memory of the device must not be negative, got %d", p.DeviceMemory)
 	}
 	if p.Batch < 0 {
 		return fmt.Errorf("influence: the batch size must not be negative, got %d", p.Batch)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -87,12 +88,8 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	scores.Calibrated = true
 	// What is planned is what an unbroken way back takes.
 	replay := train.PlanReplay(p.Net, p.Recipe, len(p.Train), e.bounds(p))
-	scores.Solver = Solver{Converged: true, Message: fmt.Sprintf(
-		"%d steps back; training takes %.2f times its steps, and the way back holds %.1f MB",
-		steps, float64(replay.Steps)/float64(steps), float64(replay.Memory)/1e6)}
-	if replay.Disk > 0 {
-		scores.Solver.Message += fmt.Sprintf(" in memory and %.1f MB on disk", float64(replay.Disk)/1e6)
-	}
+	scores.Solver = Solver{Converged: true, Message: fmt.Sprintf("%d steps back; training takes %.2f times its steps, and the way back holds %s",
+		steps, float64(replay.Steps)/float64(steps), held(replay))}
 	if !e.options.NoSmoothnessCheck {
 		if err := checkSmoothness(ctx, engine, p, scores.Delta, &scores.Solver, s.count.add); err != nil {
 			return nil, err
@@ -100,6 +97,24 @@ func (e *metagradient) Score(ctx context.Context, p *Problem, progress func(done
 	}
 	s.count.advance(0)
 	return scores, nil
+}
+
+// held says how much is kept of a training that is gone back through, and where if not all in memory.
+func held(r train.Replay) string {
+	if r.Device == 0 && r.Disk == 0 {
+		return fmt.Sprintf("%.1f MB", float64(r.Memory)/1e6)
+	}
+	var parts []string
+	for _, place := range []struct {
+		bytes int64
+		where string
+	}{{r.Device, "on the device"}, {r.Memory, "in memory"}, {r.Disk, "on disk"}} {
+		if place.bytes > 0 {
+			parts = append(parts, fmt.Sprintf("%.1f MB %s", float64(place.bytes)/1e6, place.where))
+		}
+	}
+	last := len(parts) - 1
+	return strings.Join(parts[:last], ", ") + " and " + parts[last]
 }
 
 // goBack repeats the training and goes back through it over the steps that are left.
@@ -153,17 +168,25 @@ func (e *metagradient) checked(p *Problem) int {
 
 // bounds returns those of what is kept of the training.
 func (e *metagradient) bounds(p *Problem) train.Bounds {
-	return train.Bounds{Memory: cmp.Or(e.options.Memory, DefaultMemory), Disk: e.options.Disk, Dir: p.ScratchDir}
+	b := train.Bounds{Memory: cmp.Or(e.options.Memory, DefaultMemory), Disk: e.options.Disk, Dir: p.ScratchDir}
+	switch {
+	case p.Backend == nil: // where it is planned
+		b.Device = p.DeviceMemory
+	case !p.Backend.HasSharedBuffers():
+		b.Device = train.LeftOnDevice(cmp.Or(p.DeviceMemory, train.DefaultDeviceMemory), p.Source)
+	}
+	return b
 }
 
 // CheckMemory returns an error if the options bound the memory and the disk of what the named estimator keeps of a training of n samples
-// by the recipe to less than it can do with; nil for estimators without such a bound. It is known before anything is trained.
-func CheckMemory(name string, o Options, network *net.Network, r train.Recipe, n int) error {
+// by the recipe to less than it can do with beside deviceMemory, the bytes of the device that there are for it ([train.LeftOnDevice]); nil for
+// estimators without such a bound. It is known before anything is trained.
+func CheckMemory(name string, o Options, deviceMemory int64, network *net.Network, r train.Recipe, n int) error {
 	if name != "metagradient" {
 		return nil
 	}
 	e := metagradient{o}
-	if err := train.CheckReplay(network, r, n, e.bounds(&Problem{})); err != nil {
+	if err := train.CheckReplay(network, r, n, e.bounds(&Problem{DeviceMemory: deviceMemory})); err != nil {
 		return fmt.Errorf("the estimator %s: %w", name, err)
 	}
 	return nil
@@ -179,7 +202,7 @@ func checkStatistics(p *Problem) error {
 	stops := false
 	x := tensors.FromShape(shapes.Make(dtypes.Float32, append([]int{1}, p.Source.InputDims()...)...))
 	defer x.FinalizeAll()
-	_, err := CallOnce(p.Backend, func(theta, state, x *Node) *Node {
+	moved, err := CallOnce(p.Backend, func(theta, state, x *Node) *Node {
 		pass := &net.Pass{Params: net.Unflatten(theta, n.Params), State: net.Unflatten(state, n.State), Training: true}
 		pass.NewState = make([]*Node, len(pass.State))
 		if gates := len(n.Gates); gates > 0 {
@@ -189,10 +212,13 @@ func checkStatistics(p *Problem) error {
 		stops = stopsGradients(pass.NewState)
 		return net.Flatten(pass.NewState)
 	}, p.Model.Theta, p.Model.State, x)
-	if err == nil && stops {
+	if err != nil {
+		return err
+	}
+	if stops {
 		err = fmt.Errorf("influence: the running statistics of %s stop gradients, and metagradient cannot go through them", n.Name)
 	}
-	return err
+	return cmp.Or(err, moved.FinalizeAll())
 }
 
 // stopsGradients says whether one of the nodes, or of those they come from, stops gradients.

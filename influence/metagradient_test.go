@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"gonum.org/v1/gonum/floats"
@@ -22,7 +23,12 @@ import (
 // replayable trains the network on the first half of the blobs by the recipe, and scores on the second.
 func replayable(t testing.TB, threads int, n *net.Network, src *blobs, r train.Recipe, seed uint64) *Problem {
 	t.Helper()
-	b := backend(t, threads)
+	return replayableOn(t, backend(t, threads), n, src, r, seed)
+}
+
+// replayableOn is replayable on a backend.
+func replayableOn(t testing.TB, b compute.Backend, n *net.Network, src *blobs, r train.Recipe, seed uint64) *Problem {
+	t.Helper()
 	p := newProblem(b, n, src, nil, 0)
 	p.Recipe, p.TrainSeed = r, seed
 	e := train.NewEngine(b, n, train.CrossEntropy{})

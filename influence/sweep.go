@@ -21,9 +21,7 @@ type sweep struct {
 	problem *Problem
 	count   *counter
 	exec    *Exec
-	// theta [P], and state [S] where there is one, are filled for every step; the adjoints, [folds, P] and [folds, S], stay
-	// on the device.
-	theta, state              *tensors.Tensor
+	// The adjoints, [folds, P] and, for a network with state, [folds, S], stay on the device.
 	aTheta, aMomentum, aState *tensors.Tensor
 	rate, mu, decay           *tensors.Tensor
 	delta                     [][]float64 // by fold
@@ -35,15 +33,12 @@ type sweep struct {
 // resumeSweep returns the way back through a training of so many steps where it was kept, or at its end, without adjoints.
 func resumeSweep(p *Problem, steps int) (*sweep, error) {
 	s := &sweep{
-		problem: p, left: steps, theta: empty(p.Net.Size()),
+		problem: p, left: steps,
 		rate: tensors.FromScalar(float32(0)), mu: p.Recipe.MomentumFactor(), decay: tensors.FromScalar(float32(p.Recipe.WeightDecay)),
 		delta: vectors(p.directionCount(), len(p.Train)), place: make(map[int]int, len(p.Train)),
 	}
 	for k, i := range p.Train {
 		s.place[i] = k
-	}
-	if size := p.Net.StateSize(); size > 0 {
-		s.state = empty(size)
 	}
 	err := p.keeper.find(s.piece(nil), func(_, at int, values []float64) error {
 		folds, size, state := len(s.delta), p.Net.Size(), p.Net.StateSize()
@@ -162,7 +157,7 @@ func (s *sweep) close() {
 	if s.exec != nil {
 		s.exec.Finalize()
 	}
-	for _, t := range []*tensors.Tensor{s.theta, s.state, s.aTheta, s.aMomentum, s.aState, s.rate, s.mu, s.decay} {
+	for _, t := range []*tensors.Tensor{s.aTheta, s.aMomentum, s.aState, s.rate, s.mu, s.decay} {
 		if t != nil {
 			// Freeing memory early is all this does; there is nothing to be done about a failure.
 			_ = t.FinalizeAll()
@@ -223,9 +218,6 @@ func (s *sweep) graph(in []*Node) []*Node {
 
 // back goes back over one step.
 func (s *sweep) back(m train.Moment) error {
-	if err := tensors.AssignFlatData(s.theta, m.Theta); err != nil {
-		return err
-	}
 	if err := tensors.AssignFlatData(s.rate, []float32{float32(m.Rate)}); err != nil {
 		return err
 	}
@@ -238,12 +230,9 @@ func (s *sweep) back(m train.Moment) error {
 		return err
 	}
 	s.aTheta, s.aMomentum = nil, nil
-	args := []any{aTheta, aMomentum, s.theta, m.Batch.X, m.Batch.Y, s.rate, s.mu, s.decay}
-	if s.state != nil {
-		if err := tensors.AssignFlatData(s.state, m.State); err != nil {
-			return err
-		}
-		args = append(args, s.aState, s.state)
+	args := []any{aTheta, aMomentum, m.Theta, m.Batch.X, m.Batch.Y, s.rate, s.mu, s.decay}
+	if m.State != nil {
+		args = append(args, s.aState, m.State)
 	}
 	if m.Gates != nil {
 		args = append(args, m.Gates)
@@ -253,7 +242,7 @@ func (s *sweep) back(m train.Moment) error {
 		return fmt.Errorf("going back over step %d of %s: %w", m.Step+1, s.problem.Net.Name, err)
 	}
 	s.aTheta, s.aMomentum = out[0], out[1]
-	if s.state != nil {
+	if m.State != nil {
 		old := s.aState
 		s.aState = out[3]
 		if err := old.FinalizeAll(); err != nil {

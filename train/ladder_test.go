@@ -32,13 +32,13 @@ func TestKeptTrajectoryContinues(t *testing.T) {
 		r := recipe
 		steps := r.Steps(len(idx))
 		bounds := Bounds{Memory: int64(leastVectors(steps)+startVectors+1) * vectorBytes(n)}
-		var want []Moment
+		var want []seen
 		back := func(tr *Trajectory, until int) {
 			t.Helper()
 			defer tr.Close()
 			at := until - 1
 			if err := tr.Backward(t.Context(), func(m Moment) error {
-				if m.Step != at || want != nil && (!slices.Equal(m.Theta, want[at].Theta) || !slices.Equal(m.State, want[at].State)) {
+				if m.Step != at || want != nil && !see(t, m).equal(want[at]) {
 					t.Errorf("%s: step %d in the place of %d, or elsewhere", n.Name, m.Step, at)
 				}
 				at--
@@ -55,9 +55,9 @@ func TestKeptTrajectoryContinues(t *testing.T) {
 			t.Fatal(err)
 		}
 		final := whole.Final()
-		var all []Moment
+		var all []seen
 		if err := whole.Backward(t.Context(), func(m Moment) error {
-			all = append(all, Moment{Theta: slices.Clone(m.Theta), State: slices.Clone(m.State)})
+			all = append(all, see(t, m))
 			return nil
 		}); err != nil {
 			t.Fatal(err)

@@ -244,7 +244,8 @@ func TestRecordCheckpoints(t *testing.T) {
 	defer tr.Close()
 	at := map[int]*Model{steps: tr.Final()}
 	if err := tr.Backward(t.Context(), func(m Moment) error {
-		at[m.Step] = &Model{Theta: slices.Clone(m.Theta), State: slices.Clone(m.State)}
+		point := see(t, m)
+		at[m.Step] = &Model{Theta: point.theta, State: point.state}
 		return nil
 	}); err != nil {
 		t.Fatal(err)

@@ -43,17 +43,26 @@ const (
 	readingVectors = 2 // in memory, what is read from a file
 )
 
-// provision returns how many vectors of the given size the bounds have room for beside the start, in memory and in all.
+// room is the number of vectors that there is a place for, beside the start and what is read from a file.
+type room struct{ device, memory, disk int }
+
+func (r room) vectors() int { return r.device + r.memory + r.disk }
+
+// provision returns the vectors of the given size that the bounds have room for, beside the start; none where the start does not fit.
 // Where there is a file, what is read from it takes memory too.
-func provision(steps int, bytes int64, bounds Bounds) (memory, vectors int) {
+func provision(steps int, bytes int64, bounds Bounds) room {
 	fit := func(bound int64) int { return int(min(bound/bytes, math.MaxInt32)) }
-	memory = fit(bounds.Memory) - startVectors
-	vectors = memory
-	if onDisk := min(fit(bounds.Disk), steps-(memory-readingVectors)); steps > memory && memory >= readingVectors && onDisk > readingVectors {
-		memory -= readingVectors
-		vectors = memory + onDisk
+	memory := fit(bounds.Memory) - startVectors
+	if memory < 0 {
+		return room{}
 	}
-	return memory, vectors
+	r := room{device: min(fit(bounds.Device), steps), memory: memory}
+	rest := steps - r.device
+	if onDisk := min(fit(bounds.Disk), rest-(memory-readingVectors)); rest > memory && memory >= readingVectors && onDisk > readingVectors {
+		r.memory -= readingVectors
+		r.disk = onDisk
+	}
+	return r
 }
 
 // CheckReplay returns the error of [Engine.SpilledTrajectory] for bounds that are too small to go back through the training of n
@@ -64,35 +73,47 @@ func CheckReplay(network *net.Network, r Recipe, n int, bounds Bounds) error {
 
 func checkReplay(network *net.Network, steps int, bounds Bounds) error {
 	bytes, least := vectorBytes(network), leastVectors(steps)
-	if _, vectors := provision(steps, bytes, bounds); vectors >= least {
+	if provision(steps, bytes, bounds).vectors() >= least {
 		return nil
 	}
 	const mebi = 1 << 20
 	up := func(vectors int) int64 { return (int64(vectors)*bytes + mebi - 1) / mebi }
-	return fmt.Errorf("going back through %d steps of %s takes at least %d MiB of memory, or %d MiB of memory and %d MiB of disk; the bounds are %.4g MiB of memory and %.4g MiB of disk",
-		steps, network.Name, up(startVectors+least), up(startVectors+readingVectors), up(least), float64(bounds.Memory)/mebi, float64(bounds.Disk)/mebi)
+	least = max(0, least-int(min(bounds.Device/bytes, math.MaxInt32)))
+	onDevice := ""
+	if bounds.Device > 0 {
+		onDevice = fmt.Sprintf(" beside %.4g MiB of the device", float64(bounds.Device)/mebi)
+	}
+	return fmt.Errorf("going back through %d steps of %s takes at least %d MiB of memory%s, or %d MiB of memory and %d MiB of disk; the bounds are %.4g MiB of memory and %.4g MiB of disk",
+		steps, network.Name, up(startVectors+least), onDevice, up(startVectors+readingVectors), up(least), float64(bounds.Memory)/mebi, float64(bounds.Disk)/mebi)
 }
 
 // Replay is what going back through a training takes.
 type Replay struct {
 	// Steps is the number of training steps carried out, those of the training itself among them.
 	Steps int
-	// Memory and Disk are about the bytes that are kept at most.
-	Memory, Disk int64
+	// Device, Memory and Disk are about the bytes that are kept at most.
+	Device, Memory, Disk int64
 }
 
 // PlanReplay returns what [Engine.SpilledTrajectory] and [Trajectory.Backward] take for n samples within the bounds, without
 // training; bounds that are too small give what they have room for.
 func PlanReplay(network *net.Network, r Recipe, n int, bounds Bounds) Replay {
 	steps, bytes := r.Steps(n), vectorBytes(network)
-	memory, vectors := provision(steps, bytes, bounds)
+	room := provision(steps, bytes, bounds)
+	vectors := room.vectors()
 	if vectors < leastVectors(steps) {
-		return Replay{Steps: steps, Memory: bounds.Memory, Disk: bounds.Disk}
+		return Replay{Steps: steps, Device: bounds.Device, Memory: bounds.Memory, Disk: bounds.Disk}
 	}
+	inMemory := startVectors + min(room.memory, steps-room.device)
+	if room.disk > 0 {
+		inMemory += readingVectors
+	}
+	onDisk := max(0, min(vectors, steps)-room.device-room.memory)
 	return Replay{
 		Steps:  steps + again(steps, vectors, true),
-		Memory: int64(startVectors+min(memory, steps)) * bytes,
-		Disk:   int64(max(0, min(vectors, steps)-memory)) * bytes,
+		Device: int64(room.device) * bytes,
+		Memory: int64(inMemory) * bytes,
+		Disk:   int64(onDisk) * bytes,
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/datadropout/datadropout/dataset"
 )
 
-// DefaultDeviceMemory is the bound of a new engine on the device memory for training sets, in bytes; see [Engine.BoundDeviceMemory].
+// DefaultDeviceMemory bounds, in bytes, what is kept on the device between steps where nobody says otherwise; see [Engine.BoundDeviceMemory].
 const DefaultDeviceMemory = 8 << 30
 
 // apart says whether what computes has a memory of its own, as a GPU has, so that a batch that the host makes has to be brought
@@ -29,6 +29,16 @@ func apart(b compute.Backend) bool { return !b.HasSharedBuffers() && b.Capabilit
 // training set is fed batch by batch. Both ways carry out the same equations, but in two programs, whose results may differ by
 // rounding: repeating a training to the same bits takes a bound on the same side of the size of the set.
 func (e *Engine) BoundDeviceMemory(bytes int64) { e.deviceMemory = cmp.Or(bytes, DefaultDeviceMemory) }
+
+// LeftOnDevice returns what a training set leaves of a bound on the memory of the device, in bytes, for other things to be kept there.
+func LeftOnDevice(bound int64, src dataset.Source) int64 {
+	if stored, ok := src.(dataset.Stored); ok {
+		if store, ok := stored.Store(); ok && int64(len(store.Pix)) <= bound {
+			return bound - int64(len(store.Pix))
+		}
+	}
+	return bound
+}
 
 // devicePixels are the pixels of a training set on the device, shared by the rounds that train on it at the same time.
 type devicePixels struct {

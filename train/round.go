@@ -3,6 +3,7 @@ package train
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -24,6 +25,8 @@ type round struct {
 	theta, momentum, state *tensors.Tensor
 	rate, mu, decay        *tensors.Tensor
 	gates                  *tensors.Tensor // of the step; nil for a network without
+	// kept are those of theta, momentum and state that somebody else goes on using, and frees.
+	kept []*tensors.Tensor
 	// weightOf holds the weights of the samples by position in the source, and weights those of the batch, in a weighted
 	// training; else both are nil.
 	weightOf []float32
@@ -79,12 +82,32 @@ func (e *Engine) newRound(src dataset.Source, idx []int, r Recipe, seed uint64) 
 
 // load puts the training where p stands. The vectors are copied.
 func (r *round) load(p point) {
-	r.free()
-	r.theta = tensors.FromFlatDataAndDimensions(p.theta, len(p.theta))
-	r.momentum = tensors.FromFlatDataAndDimensions(p.momentum, len(p.momentum))
+	var state *tensors.Tensor
 	if len(p.state) > 0 {
-		r.state = tensors.FromFlatDataAndDimensions(p.state, len(p.state))
+		state = tensors.FromFlatDataAndDimensions(p.state, len(p.state))
 	}
+	r.put(tensors.FromFlatDataAndDimensions(p.theta, len(p.theta)), tensors.FromFlatDataAndDimensions(p.momentum, len(p.momentum)), state)
+}
+
+// put puts the training where these tensors stand, which are its own from then on but for those that it is told to keep.
+func (r *round) put(theta, momentum, state *tensors.Tensor) {
+	r.free()
+	r.theta, r.momentum, r.state = theta, momentum, state
+}
+
+// keep says that a tensor that the training stands at belongs to somebody else. The next step reads it and makes another.
+func (r *round) keep(t *tensors.Tensor) {
+	if t != nil && !slices.Contains(r.kept, t) {
+		r.kept = append(r.kept, t)
+	}
+}
+
+// give returns what hands a tensor over to a call: the tensor itself where it is kept, else its buffer, for the call to reuse.
+func (r *round) give(t *tensors.Tensor) (any, error) {
+	if slices.Contains(r.kept, t) {
+		return t, nil
+	}
+	return DonateTensorBuffer(t, r.engine.backend, 0)
 }
 
 // fill loads the samples of step t into the batch, and its gates.
@@ -125,7 +148,7 @@ func (r *round) step(t int) ([]float32, error) {
 	if r.state != nil {
 		args = append(args, r.state)
 	}
-	if err := cmp.Or(r.engine.donate(args[:2]), r.engine.donate(args[7:])); err != nil { // theta, momentum, state
+	if err := cmp.Or(r.donate(args[:2]), r.donate(args[7:])); err != nil { // theta, momentum, state
 		return nil, err
 	}
 	if r.gates != nil {
@@ -135,7 +158,7 @@ func (r *round) step(t int) ([]float32, error) {
 	if r.watch != nil {
 		exec = r.engine.recorded
 	}
-	r.theta, r.momentum, r.state = nil, nil, nil
+	r.theta, r.momentum, r.state, r.kept = nil, nil, nil, nil
 	if r.weights != nil {
 		if err := r.fillWeights(); err != nil {
 			return nil, err
@@ -169,14 +192,14 @@ func (r *round) watchStep(t int, outputs *tensors.Tensor) error {
 	return cmp.Or(err, outputs.FinalizeAll())
 }
 
-// donate puts arguments in place of tensors that hand these over to the call: their memory may be overwritten.
-func (e *Engine) donate(args []any) error {
+// donate puts in place of tensors what hands these over to a call: see give.
+func (r *round) donate(args []any) error {
 	for k, a := range args {
-		donated, err := DonateTensorBuffer(a.(*tensors.Tensor), e.backend, 0)
+		given, err := r.give(a.(*tensors.Tensor))
 		if err != nil {
 			return err
 		}
-		args[k] = donated
+		args[k] = given
 	}
 	return nil
 }
@@ -205,15 +228,15 @@ func (r *round) copied() (*Model, error) {
 	return m, tensors.ConstFlatData(r.state, func(flat []float32) { copy(m.State, flat) })
 }
 
-// free frees what load and step put on the device.
+// free frees what load and step put on the device, but for what is kept.
 func (r *round) free() {
 	for _, t := range []*tensors.Tensor{r.theta, r.momentum, r.state} {
-		if t != nil {
+		if t != nil && !slices.Contains(r.kept, t) {
 			// Freeing memory early is all this does; there is nothing to be done about a failure.
 			_ = t.FinalizeAll()
 		}
 	}
-	r.theta, r.momentum, r.state = nil, nil, nil
+	r.theta, r.momentum, r.state, r.kept = nil, nil, nil, nil
 }
 
 func (r *round) close() {

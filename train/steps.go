@@ -218,10 +218,10 @@ func (r *round) stepsOnDevice(t, n int) ([]float32, error) {
 	if stateful {
 		replaced = 3
 	}
-	if err := e.donate(args[:replaced]); err != nil {
+	if err := r.donate(args[:replaced]); err != nil {
 		return nil, err
 	}
-	r.theta, r.momentum, r.state = nil, nil, nil
+	r.theta, r.momentum, r.state, r.kept = nil, nil, nil, nil
 	out, err := e.stepsExec(kind).Call(args...)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package train
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -12,9 +11,9 @@ import (
 	"github.com/datadropout/datadropout/dataset"
 )
 
-// Trajectory is a finished training that can be gone through backwards. It keeps the parameters of some steps in memory,
-// of others on disk, and computes the rest again from checkpoints, bit for bit, so that bounds on memory and disk are paid
-// for by time. It is not safe for concurrent use.
+// Trajectory is a finished training that can be gone through backwards. It keeps the parameters of some steps on the device, of others
+// in memory or on disk, and computes the rest again from checkpoints, bit for bit, so that bounds on what it keeps are paid for by
+// time. It is not safe for concurrent use.
 type Trajectory struct {
 	round  *round
 	ticked func(done, planned int)
@@ -22,14 +21,9 @@ type Trajectory struct {
 	final  *Model
 	// done counts the steps carried out so far, planned those in all.
 	done, planned int
-	// vectors is the number of vectors of P values that can be kept beside the start, memory of them there and the others in
-	// disk, which is nil where none are.
-	vectors, memory int
-	disk            *slots
-	kept            int // vectors in memory that are kept beside the start
-	used, peak      int // vectors in memory, all of them
-	spare           [][]float32
-	buffer          point // what was read last from disk
+	// vectors is the number of vectors of P values that can be kept beside the start, in store.
+	vectors int
+	store   *store
 	// until is the number of steps that are left to go back over, from the first; ladder keeps the training while it rises, and below are its
 	// rungs that this process began above.
 	until  int
@@ -38,8 +32,12 @@ type Trajectory struct {
 	below  int
 }
 
-// Bounds limit what a trajectory keeps, in bytes.
+// Bounds limit what a trajectory keeps, in bytes. What fits is kept on the device first, then in memory, then on disk.
 type Bounds struct {
+	// Device bounds the memory of the device that the trajectory keeps vectors in, where they are made and where they are wanted, beside what
+	// training and whoever goes back take there. 0 means none, and is the value for backends whose buffers are memory of the host
+	// (HasSharedBuffers): there it would be a second bound on the host memory.
+	Device int64
 	// Memory bounds the host memory.
 	Memory int64
 	// Disk bounds a file for what Memory has no room for; 0 means none. It takes the memory of four vectors of parameters to
@@ -49,13 +47,14 @@ type Bounds struct {
 	Dir string
 }
 
-// Moment is one step of a training, seen before its update. Its vectors and batch are valid until the visit ends.
+// Moment is one step of a training, seen before its update. Its tensors and batch are valid until the visit ends, and not to be changed
+// or given away.
 type Moment struct {
 	// Step counts from 0. Rate is its learning rate.
 	Step int
 	Rate float64
-	// Theta [P] and State [S] are what the step starts from.
-	Theta, State []float32
+	// Theta [P] and State [S] are what the step starts from, on the device if they were kept there. State is nil for a network without.
+	Theta, State *tensors.Tensor
 	// Batch holds the samples of the step, Positions their positions in the source.
 	Batch     *Batch
 	Positions []int
@@ -71,10 +70,10 @@ type walk struct {
 	moment []stored // without momentum
 }
 
-// stored is a point whose vectors are in memory, or in slots on disk where they are nil: state beside theta.
+// stored is a point that is kept: theta with the state beside it.
 type stored struct {
-	point
-	thetaSlot, momentumSlot int // below 0 where there is none
+	step            int
+	theta, momentum *vector
 }
 
 // Trajectory is [Engine.SpilledTrajectory] with a bound on the host memory, in bytes, and nothing on disk.
@@ -87,8 +86,8 @@ func (e *Engine) Trajectory(ctx context.Context, src dataset.Source, idx []int, 
 // may be nil, is called after every step that is carried out, here and in [Trajectory.Backward], with what Done and Planned
 // return.
 //
-// Let T be the steps and M the vectors of P parameters that fit, in memory first, then on disk. With T <= M every step is recorded and nothing computed
-// again. Otherwise the steps are cut into the fewest equal segments for which a checkpoint for each, of parameters and
+// Let T be the steps and M the vectors of P parameters that fit, on the device, in memory and on disk together. With T <= M every step is
+// recorded and nothing computed again. Otherwise the steps are cut into the fewest equal segments for which a checkpoint for each, of parameters and
 // momentum, and the steps of one segment fit: at least about sqrt(8 T) vectors, for less than one training's steps more.
 // With less memory than that the steps are halved, and each half treated so (after Griewank, 1992): the first halving costs
 // up to one training more, every further one half of one.
@@ -127,24 +126,17 @@ func (e *Engine) KeptTrajectory(ctx context.Context, src dataset.Source, idx []i
 	return t, nil
 }
 
-// provide settles how many vectors are kept, in memory and on disk, and makes the file.
+// provide settles how many vectors are kept, and where, and makes the store for them.
 func (t *Trajectory) provide(bounds Bounds) error {
-	steps := t.round.steps
-	if err := checkReplay(t.round.engine.net, steps, bounds); err != nil {
+	n, steps := t.round.engine.net, t.round.steps
+	if err := checkReplay(n, steps, bounds); err != nil {
 		return err
 	}
-	t.memory, t.vectors = provision(steps, t.vectorBytes(), bounds)
-	if t.vectors == t.memory {
-		return nil
-	}
+	room := provision(steps, t.vectorBytes(), bounds)
+	t.vectors = room.vectors()
 	var err error
-	if t.disk, err = newSlots(bounds.Dir, t.vectors-t.memory, t.vectorBytes()); err != nil {
-		return err
-	}
-	n := t.round.engine.net
-	t.buffer = point{theta: make([]float32, n.Size()), momentum: make([]float32, n.Size()), state: make([]float32, n.StateSize())}
-	t.hold(readingVectors)
-	return nil
+	t.store, err = newStore(t.round.engine.backend, n.Size(), n.StateSize(), room, bounds.Dir)
+	return err
 }
 
 // plan counts the steps to come: those to the end, what going back computes again of them, and of what lies below each rung.
@@ -165,21 +157,23 @@ func (t *Trajectory) plan() {
 
 // rung returns the start of the training for 0, and the k-th of its rungs from 1.
 func (t *Trajectory) rung(k int, seed uint64) (stored, error) {
-	p := stored{thetaSlot: -1, momentumSlot: -1}
 	if k == 0 {
 		theta, state := t.round.engine.net.Init(seed)
-		p.point = point{theta: theta, momentum: make([]float32, len(theta)), state: state}
-		return p, nil
+		return start(point{theta: theta, momentum: make([]float32, len(theta)), state: state}), nil
 	}
 	kept, err := t.ladder.load(k-1, t.round)
 	if err == nil && (kept == nil || kept.step != t.ladder.steps[k-1]) {
 		err = fmt.Errorf("step %d of the training, which was kept, is not there any more", t.ladder.steps[k-1])
 	}
 	if err != nil {
-		return p, err
+		return stored{}, err
 	}
-	p.point = *kept
-	return p, nil
+	return start(*kept), nil
+}
+
+// start is a point in memory that the store doesn't know.
+func start(p point) stored {
+	return stored{step: p.step, theta: &vector{values: p.theta, state: p.state}, momentum: &vector{values: p.momentum}}
 }
 
 func (t *Trajectory) begin(ctx context.Context, seed uint64) error {
@@ -187,7 +181,7 @@ func (t *Trajectory) begin(ctx context.Context, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	t.hold(2)
+	t.store.hold(startVectors)
 	t.rises = true
 	whole := t.until == t.round.steps
 	if t.walk, err = t.advance(ctx, start, t.until, t.vectors, whole); err != nil {
@@ -197,8 +191,8 @@ func (t *Trajectory) begin(ctx context.Context, seed uint64) error {
 	if !whole {
 		return nil
 	}
-	theta, state := start.theta, start.state
-	t.final = &Model{Theta: make([]float32, len(theta)), State: make([]float32, len(state))}
+	n := t.round.engine.net
+	t.final = &Model{Theta: make([]float32, n.Size()), State: make([]float32, n.StateSize())}
 	if err := t.round.read(t.final); err != nil {
 		return err
 	}
@@ -221,22 +215,25 @@ func (t *Trajectory) Done() int { return t.done }
 func (t *Trajectory) Planned() int { return t.planned }
 
 // Peak returns the most host memory that the trajectory has held, in bytes.
-func (t *Trajectory) Peak() int64 { return int64(t.peak) * t.vectorBytes() }
+func (t *Trajectory) Peak() int64 { return int64(t.store.peak) * t.vectorBytes() }
+
+// PeakOnDevice returns the most memory of the device that the trajectory has kept vectors in, in bytes.
+func (t *Trajectory) PeakOnDevice() int64 { return int64(t.store.peakOnDevice) * t.vectorBytes() }
 
 // PeakOnDisk returns the most bytes that the trajectory has kept on disk.
 func (t *Trajectory) PeakOnDisk() int64 {
-	if t.disk == nil {
+	if t.store.disk == nil {
 		return 0
 	}
-	return int64(t.disk.most) * t.vectorBytes()
+	return int64(t.store.disk.most) * t.vectorBytes()
 }
 
 // Close frees everything, and removes the file.
 func (t *Trajectory) Close() {
 	t.round.close()
-	t.walk, t.spare, t.buffer = nil, nil, point{}
-	if t.disk != nil {
-		_ = t.disk.close() // what was in it is not wanted any more
+	t.walk = nil
+	if t.store != nil {
+		t.store.close()
 	}
 }
 
@@ -294,15 +291,16 @@ func (t *Trajectory) visit(ctx context.Context, moments []stored, visit func(Mom
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p, err := t.fetch(moments[k])
+		step := moments[k].step
+		theta, state, err := t.store.view(moments[k].theta)
 		if err != nil {
 			return err
 		}
-		if err := t.round.fill(p.step); err != nil {
+		if err := t.round.fill(step); err != nil {
 			return err
 		}
 		if err := visit(Moment{
-			Step: p.step, Rate: t.round.recipe.Rate(p.step, t.round.steps), Theta: p.theta, State: p.state,
+			Step: step, Rate: t.round.recipe.Rate(step, t.round.steps), Theta: theta, State: state,
 			Batch: t.round.batch, Positions: t.round.positions, Gates: t.round.gates,
 		}); err != nil {
 			return err
@@ -326,12 +324,16 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 	} else if !recorded {
 		stop = last
 	}
-	from, err := t.fetch(start)
-	if err != nil {
+	if err := t.store.load(t.round, start); err != nil {
 		return nil, err
 	}
-	t.round.load(from)
 	for s := start.step; ; s++ {
+		// Before the trajectory keeps this point: a rung is read by way of copies in memory, which what is kept on the device must not have.
+		if t.rises && s != stop && t.ladder.due(s) {
+			if err := t.ladder.save(s, t.round); err != nil {
+				return nil, err
+			}
+		}
 		if j := len(w.points); j < segments && s == w.bounds[j] {
 			p, err := t.save(s, true)
 			if err != nil {
@@ -355,11 +357,6 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 			}
 			return nil, err
 		}
-		if t.rises && t.ladder.due(s) {
-			if err := t.ladder.save(s, t.round); err != nil {
-				return nil, err
-			}
-		}
 		losses, err := t.round.advance(s, 1)
 		if err != nil {
 			return nil, err
@@ -375,81 +372,28 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 // vectorBytes is the memory of one step's parameters and state.
 func (t *Trajectory) vectorBytes() int64 { return vectorBytes(t.round.engine.net) }
 
-func (t *Trajectory) hold(vectors int) {
-	t.used += vectors
-	t.peak = max(t.peak, t.used)
-}
-
-// save copies where the training stands from the device, with or without momentum, to memory while there is room and else to
-// disk.
+// save keeps where the training stands, with or without momentum.
 func (t *Trajectory) save(step int, momentum bool) (stored, error) {
-	p := stored{point: point{step: step}, thetaSlot: -1, momentumSlot: -1}
-	if t.round.state != nil {
-		p.state = make([]float32, t.round.state.Size())
-		if err := tensors.ConstFlatData(t.round.state, func(flat []float32) { copy(p.state, flat) }); err != nil {
-			return p, err
-		}
-	}
+	p := stored{step: step}
 	var err error
-	if p.theta, p.thetaSlot, err = t.copied(t.round.theta, p.state); err != nil {
-		return p, err
-	}
-	if p.thetaSlot >= 0 {
-		p.state = nil
-	}
-	if momentum {
-		p.momentum, p.momentumSlot, err = t.copied(t.round.momentum, nil)
+	if p.theta, err = t.keep(t.round.theta, t.round.state); err == nil && momentum {
+		p.momentum, err = t.keep(t.round.momentum, nil)
 	}
 	return p, err
 }
 
-// copied copies a vector to memory, or with the state to a slot on disk. The slot is below 0 for memory.
-func (t *Trajectory) copied(from *tensors.Tensor, state []float32) (v []float32, slot int, err error) {
-	if t.kept == t.memory && t.disk != nil {
-		slot = t.disk.take()
-		var failed error
-		err = tensors.ConstFlatData(from, func(flat []float32) { failed = t.disk.write(slot, flat, state) })
-		return nil, slot, errors.Join(err, failed)
+// keep keeps a vector that the training stands at, and the state beside it. What stays on the device is the store's.
+func (t *Trajectory) keep(values, state *tensors.Tensor) (*vector, error) {
+	v, err := t.store.keep(values, state)
+	if err == nil && v.tensor != nil {
+		t.round.keep(values)
+		t.round.keep(state)
 	}
-	t.hold(1)
-	t.kept++
-	if k := len(t.spare); k > 0 {
-		v, t.spare = t.spare[k-1], t.spare[:k-1]
-	} else {
-		v = make([]float32, from.Size())
-	}
-	return v, -1, tensors.ConstFlatData(from, func(flat []float32) { copy(v, flat) })
+	return v, err
 }
 
-// fetch returns a point with its vectors in memory; those from disk are valid until the next call.
-func (t *Trajectory) fetch(p stored) (point, error) {
-	if p.thetaSlot >= 0 {
-		p.theta, p.state = t.buffer.theta, t.buffer.state
-		if err := t.disk.read(p.thetaSlot, p.theta, p.state); err != nil {
-			return p.point, err
-		}
-	}
-	if p.momentumSlot >= 0 {
-		p.momentum = t.buffer.momentum
-		if err := t.disk.read(p.momentumSlot, p.momentum); err != nil {
-			return p.point, err
-		}
-	}
-	return p.point, nil
-}
-
-// release takes the vectors of a point back for the next save.
+// release takes the place of a point back for the next save.
 func (t *Trajectory) release(p stored) {
-	for _, slot := range []int{p.thetaSlot, p.momentumSlot} {
-		if slot >= 0 {
-			t.disk.release(slot)
-		}
-	}
-	for _, v := range [][]float32{p.theta, p.momentum} {
-		if v != nil {
-			t.used--
-			t.kept--
-			t.spare = append(t.spare, v)
-		}
-	}
+	t.store.release(p.theta)
+	t.store.release(p.momentum)
 }

@@ -39,7 +39,7 @@ func TestTrajectorySpills(t *testing.T) {
 	defer e.Close()
 	steps := spilled.Steps(len(idx))
 	vector := int64(4 * (n.Size() + n.StateSize()))
-	var first []Moment
+	var first []seen
 	for _, test := range []struct {
 		memory, disk int // in vectors
 		steps        int // to be carried out; 0: not told
@@ -66,10 +66,9 @@ func TestTrajectorySpills(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		var moments []Moment
+		var moments []seen
 		if err := tr.Backward(t.Context(), func(m Moment) error {
-			m.Theta, m.State, m.Positions = slices.Clone(m.Theta), slices.Clone(m.State), slices.Clone(m.Positions)
-			moments = append(moments, m)
+			moments = append(moments, see(t, m))
 			return nil
 		}); err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -81,8 +80,8 @@ func TestTrajectorySpills(t *testing.T) {
 			t.Fatalf("%s: %d steps visited", what, len(moments))
 		}
 		for k, m := range moments {
-			if m.Step != steps-1-k || !slices.Equal(m.Theta, first[k].Theta) || !slices.Equal(m.State, first[k].State) || !slices.Equal(m.Positions, first[k].Positions) {
-				t.Errorf("%s: visit %d is of step %d, or stands elsewhere than without a bound", what, k, m.Step)
+			if m.step != steps-1-k || !m.equal(first[k]) {
+				t.Errorf("%s: visit %d is of step %d, or stands elsewhere than without a bound", what, k, m.step)
 			}
 		}
 		if tr.Peak() > bounds.Memory || tr.PeakOnDisk() > bounds.Disk || (tr.PeakOnDisk() > 0) != test.onDisk {
@@ -153,7 +152,7 @@ func TestTrajectoryDiskErrors(t *testing.T) {
 		if err := tr.provide(bounds); err != nil {
 			t.Fatal(err)
 		}
-		tr.disk.file = &full{tr.disk.file.(*os.File), test.writes, test.reads}
+		tr.store.disk.file = &full{tr.store.disk.file.(*os.File), test.writes, test.reads}
 		if err = tr.begin(t.Context(), 9); err == nil {
 			err = tr.Backward(t.Context(), func(Moment) error { return nil })
 		}

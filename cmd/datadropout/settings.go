@@ -109,7 +109,7 @@ func (s *settings) addMachineFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "first seed; also draws the split and the label noise")
 	f.StringVar(&c.Backend, "backend", backend.Auto, backendUsage)
 	f.IntVar(&c.Threads, "threads", c.Threads, "processors to use; 0: all")
-	f.Var(&mebibytes{&c.DeviceMemory, 1}, "device-memory", "MiB of training images that XLA may keep on a GPU, in place of a transfer for each step (default 8192)")
+	f.Var(&mebibytes{&c.DeviceMemory, 1}, "device-memory", "MiB that XLA may keep on a GPU between steps: training images, and the steps that metagradient goes back through (default 8192)")
 	f.StringVar(&s.file, "config", "", "read the settings from a run's config.yaml; flags override it")
 }
 
