@@ -173,11 +173,7 @@ func (d *derivatives) meanGradient(ctx context.Context, positions []int) ([]floa
 // mean returns the mean over the positions of what a graph sums over a batch, a vector of the given size.
 func (d *derivatives) mean(ctx context.Context, name string, graph func([]*Node) []*Node, size int, positions []int) ([]float64, error) {
 	sum := make([]float64, size)
-	err := d.pass(ctx, name, graph, nil, positions, [][]float64{sum}, func(_, _ int, g []float32) {
-		for j, x := range g {
-			sum[j] += float64(x)
-		}
-	})
+	err := d.sum(ctx, name, graph, nil, positions, [][]float64{sum})
 	floats.Scale(1/float64(len(positions)), sum)
 	return sum, err
 }
@@ -196,13 +192,7 @@ func (d *derivatives) curvatureProducts(ctx context.Context, curvature string, p
 	for k := range out {
 		clear(out[k])
 	}
-	err = d.pass(ctx, curvature, graph, d.direction, positions, out, func(_, _ int, products []float32) {
-		for k := range out {
-			for j, x := range products[k*len(out[k]):][:len(out[k])] {
-				out[k][j] += float64(x)
-			}
-		}
-	})
+	err = d.sum(ctx, curvature, graph, d.direction, positions, out)
 	for k := range out {
 		floats.Scale(norms[k]/float64(len(positions)), out[k])
 	}
@@ -278,14 +268,57 @@ func (d *derivatives) setDirections(v [][]float64) (norms []float64, err error) 
 	})
 }
 
+// sum adds to the vectors of sums, in float64, what a graph sums over a batch, for all batches of the positions: its result has their values
+// one after the other. On a device of its own the sums stay there until they are wanted. It continues where it was interrupted: see [pass].
+func (d *derivatives) sum(ctx context.Context, name string, graph func([]*Node) []*Node, direction *tensors.Tensor,
+	positions []int, sums [][]float64) error {
+	if d.problem.Backend.HasSharedBuffers() {
+		return d.pass(ctx, name, graph, direction, positions, sums, func(_, _ int, result []float32) {
+			for _, sum := range sums {
+				for j, x := range result[:len(sum)] {
+					sum[j] += float64(x)
+				}
+				result = result[len(sum):]
+			}
+		})
+	}
+	p := d.newPass(name, direction, positions, sums)
+	p.each = func(rest []int, use func(at, n int, result []float32)) error {
+		a, err := newAccumulator(d.problem.Backend, sums)
+		if err != nil {
+			return err
+		}
+		defer a.close()
+		read := func() error { return a.read(sums) }
+		err = d.batches(ctx, name, graph, direction, rest, read, func(at, n int, result *tensors.Tensor) error {
+			if err := a.add(result); err != nil {
+				return err
+			}
+			use(at, n, nil) // for it to know how far it is
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return read()
+	}
+	return p.run(func(int, int, []float32) {})
+}
+
 // pass is each for what fills values, and continues where it was interrupted: see [pass].
 func (d *derivatives) pass(ctx context.Context, name string, graph func([]*Node) []*Node, direction *tensors.Tensor,
 	positions []int, values [][]float64, use func(at, n int, result []float32)) error {
-	p := &pass{
+	p := d.newPass(name, direction, positions, values)
+	p.each = func(rest []int, use func(at, n int, result []float32)) error {
+		return d.each(ctx, name, graph, direction, rest, use)
+	}
+	return p.run(use)
+}
+
+// newPass describes a pass over the positions that fills values by the named graph; how it goes through them is left to the caller.
+func (d *derivatives) newPass(name string, direction *tensors.Tensor, positions []int, values [][]float64) *pass {
+	return &pass{
 		keeper: d.problem.keeper, positions: positions, size: d.batch.Size(), values: values, tick: d.tick,
-		each: func(rest []int, use func(at, n int, result []float32)) error {
-			return d.each(ctx, name, graph, direction, rest, use)
-		},
 		made: func(h hash.Hash) {
 			fmt.Fprintf(h, "%s\n%x\n%v\n%d\n%v\n", name, d.model, d.measures, d.batch.Size(), positions)
 			if direction != nil {
@@ -293,13 +326,23 @@ func (d *derivatives) pass(ctx context.Context, name string, graph func([]*Node)
 			}
 		},
 	}
-	return p.run(use)
 }
 
 // each evaluates a graph over the positions, batch by batch, and hands use the result for the n positions that begin at
 // position number at.
 func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node) []*Node, direction *tensors.Tensor,
 	positions []int, use func(at, n int, result []float32)) error {
+	return d.batches(ctx, name, graph, direction, positions, func() error { return nil }, func(at, n int, result *tensors.Tensor) error {
+		if err := tensors.ConstFlatData(result, func(flat []float32) { use(at, n, flat) }); err != nil {
+			return err
+		}
+		return result.FinalizeAll()
+	})
+}
+
+// batches is each that hands take the result as a tensor, for it to free, and calls ready before what the batches made is kept.
+func (d *derivatives) batches(ctx context.Context, name string, graph func([]*Node) []*Node, direction *tensors.Tensor,
+	positions []int, ready func() error, take func(at, n int, result *tensors.Tensor) error) error {
 	exec, ok := d.execs[name]
 	if !ok {
 		var err error
@@ -315,6 +358,9 @@ func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node)
 	}
 	for at := 0; at < len(positions); at += d.batch.Size() {
 		if err := ctx.Err(); err != nil {
+			if failed := ready(); failed != nil {
+				return failed
+			}
 			return cmp.Or(d.problem.keeper.interrupt(), err)
 		}
 		end := min(len(positions), at+d.batch.Size())
@@ -325,17 +371,19 @@ func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node)
 		if err != nil {
 			return fmt.Errorf("evaluating the %s of %s: %w", name, d.problem.Net.Name, err)
 		}
-		if err := tensors.ConstFlatData(out[0], func(flat []float32) { use(at, end-at, flat) }); err != nil {
-			return err
-		}
-		if err := out[0].FinalizeAll(); err != nil {
+		if err := take(at, end-at, out[0]); err != nil {
 			return err
 		}
 		if d.tick != nil {
 			d.tick(end - at)
 		}
-		if err := d.problem.keeper.step(); err != nil {
-			return err
+		if d.problem.keeper.due() {
+			if err := ready(); err != nil {
+				return err
+			}
+			if err := d.problem.keeper.save(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

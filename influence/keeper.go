@@ -183,14 +183,6 @@ func (k *keeper) drop(name string) {
 	}
 }
 
-// step is called between two batches, and saves where the time has come.
-func (k *keeper) step() error {
-	if !k.due() {
-		return nil
-	}
-	return k.save()
-}
-
 // due says whether the time has come to save.
 func (k *keeper) due() bool {
 	return k != nil && k.every > 0 && time.Since(k.last) >= k.every
