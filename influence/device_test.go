@@ -48,7 +48,7 @@ func TestMetagradientOnDevice(t *testing.T) {
 			{4, 5, 4, []string{"MB on the device, ", "MB in memory and"}},
 		} {
 			p, b := afar(near)
-			p.DeviceMemory = test.device * vector
+			p.DeviceMemory = max(1, test.device*vector) // 0 is the default
 			s := score(t, e(test.memory*vector, test.disk*vector), p)
 			what := fmt.Sprintf("%s, %d vectors on the device, %d in memory, %d on disk", n.Name, test.device, test.memory, test.disk)
 			if !slices.Equal(s.Delta, want.Delta) {
@@ -103,7 +103,7 @@ func TestMetagradientOnDeviceXLA(t *testing.T) {
 	vector := int64(4 * (n.Size() + n.StateSize()))
 	var want *Scores
 	for _, test := range []struct{ device, memory, disk int64 }{{0, 1000, 0}, {1000, 2, 0}, {5, 4, 1000}, {4, 5, 4}} {
-		p.DeviceMemory = test.device * vector
+		p.DeviceMemory = max(1, test.device*vector) // 0 is the default
 		s := score(t, estimator(t, "metagradient", Options{Memory: test.memory * vector, Disk: test.disk * vector, NoSmoothnessCheck: true}), p)
 		t.Logf("%+v: %s", test, s.Solver.Message)
 		if want == nil {

@@ -162,3 +162,19 @@ func TestDeviceBatches(t *testing.T) {
 		}
 	})
 }
+
+func TestLeftOnDevice(t *testing.T) {
+	src := &dataset.Images{Name: "test", Height: 2, Width: 2, Channels: 3, Classes: []string{"a", "b"}, Pix: make([]uint8, 60), Labels: make([]int, 5)}
+	augmented, err := dataset.Augmented(src, dataset.Augmentation{Crop: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		bound, want int64
+		src         dataset.Source
+	}{{100, 40, src}, {60, 0, src}, {59, 59, src}, {100, 40, augmented}, {100, 100, nil}} {
+		if got := LeftOnDevice(test.bound, test.src); got != test.want {
+			t.Errorf("%d bytes leave %d beside %T, want %d", test.bound, got, test.src, test.want)
+		}
+	}
+}
