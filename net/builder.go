@@ -143,7 +143,7 @@ func (b *builder) conv(name string, w window) {
 	b.list(name, w.String())
 	b.add(func(f *flow, x *Node) *Node {
 		t := Tap{Kind: TapConvolution, Weight: f.param, Bias: -1, Input: x, Window: w.size, Stride: w.stride, Padding: w.padding}
-		t.Output = w.convolve(x, f.take())
+		t.Output = f.convolve(w, x, f.take())
 		if w.bias {
 			t.Bias = f.param
 			t.Output = Add(t.Output, channels(f.take(), t.Output.Rank()))
@@ -170,7 +170,7 @@ func (b *builder) dense(name string, features int, weights Initializer, bias boo
 	b.list(name, "dense")
 	b.add(func(f *flow, x *Node) *Node {
 		t := Tap{Kind: TapDense, Weight: f.param, Bias: -1, Input: x}
-		t.Output = MatMul(x, f.take())
+		t.Output = f.multiply(x, f.take())
 		if bias {
 			t.Bias = f.param
 			t.Output = Add(t.Output, channels(f.take(), t.Output.Rank()))

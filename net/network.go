@@ -7,6 +7,7 @@ package net
 import (
 	"fmt"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -39,6 +40,9 @@ type Pass struct {
 	// Tap, if it is set, is told of every convolution, dense layer and norm, in the order in which they are run. It changes
 	// nothing else.
 	Tap func(Tap)
+
+	// products is the type that the operands of convolutions and dense layers are rounded to; none where they are not.
+	products dtypes.DType
 }
 
 // Network is a network as graph function. All its methods are safe for concurrent use.
@@ -68,6 +72,9 @@ type Network struct {
 	// Forward maps x of shape [batch, height, width, channels] to the outputs, [batch, Outputs...]. Those of a denoiser are the
 	// restored images, in the units of its input: pixels in 0..1.
 	Forward func(p *Pass, x *Node) *Node
+
+	// plain is the network with products in float32 of one whose products are in bfloat16, and nil of the others.
+	plain *Network
 }
 
 // Layer is one layer of a network as people read it; activation functions are left out.
