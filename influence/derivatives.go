@@ -24,7 +24,10 @@ import (
 // It is not safe for concurrent use.
 type derivatives struct {
 	problem *Problem
-	batch   *train.Batch
+	// net is what is evaluated: the problem's network with its products in float32. Curvature products and differences of losses lose
+	// their digits in bfloat16.
+	net   *net.Network
+	batch *train.Batch
 	// fixed holds the inputs that every graph has: theta [P], x, y, weights [batch], and the state [S] where there is one.
 	fixed     []any
 	direction *tensors.Tensor // [K, P] for the K directions of the last evaluation that had any
@@ -47,7 +50,7 @@ func newDerivatives(p *Problem, tick func(samples int)) (*derivatives, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &derivatives{problem: p, tick: tick, batch: batch, execs: map[string]*Exec{}}
+	d := &derivatives{problem: p, net: p.Net.Float32(), tick: tick, batch: batch, execs: map[string]*Exec{}}
 	if p.keeper != nil {
 		d.model = p.Model.Digest()
 	}
@@ -93,7 +96,7 @@ func (d *derivatives) evaluate(in []*Node) evaluation { return d.evaluateWith(in
 
 // evaluateWith is evaluate with a function that is told of the network's taps.
 func (d *derivatives) evaluateWith(in []*Node, tap func(net.Tap)) evaluation {
-	n := d.problem.Net
+	n := d.net
 	pass := &net.Pass{Params: net.Unflatten(in[0], n.Params), Tap: tap}
 	if n.StateSize() > 0 {
 		pass.State = net.Unflatten(in[4], n.State)
@@ -120,7 +123,7 @@ func (d *derivatives) directions(in []*Node) [][]*Node {
 	all := in[len(in)-1]
 	cut := make([][]*Node, all.Shape().Dimensions[0])
 	for k := range cut {
-		cut[k] = net.Unflatten(Reshape(Slice(all, AxisElem(k)), all.Shape().Dimensions[1]), d.problem.Net.Params)
+		cut[k] = net.Unflatten(Reshape(Slice(all, AxisElem(k)), all.Shape().Dimensions[1]), d.net.Params)
 	}
 	return cut
 }
@@ -369,7 +372,7 @@ func (d *derivatives) batches(ctx context.Context, name string, graph func([]*No
 		}
 		out, err := exec.Call(args...)
 		if err != nil {
-			return fmt.Errorf("evaluating the %s of %s: %w", name, d.problem.Net.Name, err)
+			return fmt.Errorf("evaluating the %s of %s: %w", name, d.net.Name, err)
 		}
 		if err := take(at, end-at, out[0]); err != nil {
 			return err

@@ -22,5 +22,6 @@
 // el2n, forgetting and grand rank by what it recorded of the samples: see docs/method.md.
 //
 // All other curvature and gradient evaluations take batch norm at its frozen running statistics, so that a sample's loss is
-// its own. They run in float32 on the backend; sums over batches and the solver are in float64.
+// its own. They run in float32 on the backend, also where the network was trained with products in bfloat16; sums over batches and the
+// solver are in float64.
 package influence

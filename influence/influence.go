@@ -19,9 +19,11 @@ import (
 // is the target.
 type Problem struct {
 	Backend compute.Backend
-	Net     *net.Network
-	Loss    train.Loss
-	Model   *train.Model
+	// Net is the network that was trained, in its precision: of one in bfloat16 (see [net.Network.BFloat16]) what repeats or continues the
+	// training computes as it did, and derivatives at a model are those of the network in float32.
+	Net   *net.Network
+	Loss  train.Loss
+	Model *train.Model
 	// Recipe is what Model was trained with; its weight decay is part of the objective.
 	Recipe train.Recipe
 	// TrainSeed is the seed that Model was trained from, for estimators that repeat the training.

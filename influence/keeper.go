@@ -79,6 +79,9 @@ func newKeeper(p *Problem, estimator string, o Options) *keeper {
 	if p.scoreGroups() != nil {
 		fmt.Fprintln(h, "folds of groups")
 	}
+	if p.Net.IsBFloat16() {
+		fmt.Fprintln(h, "bfloat16")
+	}
 	for _, split := range [][]int{p.Train, p.Score} {
 		fmt.Fprintln(h, len(split))
 		for _, i := range split {

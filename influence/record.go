@@ -83,7 +83,7 @@ func (p *Problem) endsAt(end *train.Model) error {
 	if slices.Equal(end.Theta, p.Model.Theta) && slices.Equal(end.State, p.Model.State) {
 		return nil
 	}
-	return fmt.Errorf("influence: %s trained again from seed %d does not end at the model that is given, bit for bit: the recipe, the samples, the seed or the machine differ",
+	return fmt.Errorf("influence: %s trained again from seed %d does not end at the model that is given, bit for bit: the recipe, the samples, the seed or the machine differ, or the backend does not compute the same bits twice",
 		p.Net.Name, p.TrainSeed)
 }
 

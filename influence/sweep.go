@@ -105,6 +105,7 @@ func (s *sweep) begin(ctx context.Context) error {
 		return err
 	}
 	defer d.close()
+	d.net = p.Net // that which was trained, in its precision
 	targets, err := d.targets(ctx)
 	if err != nil {
 		return err

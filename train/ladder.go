@@ -121,6 +121,9 @@ func (r *round) identity(rec Recording, idx []int, weights []float32) (key [sha2
 	if r.resident != nil { // by another program, that rounds in another way
 		fmt.Fprintln(h, "resident")
 	}
+	if n.IsBFloat16() {
+		fmt.Fprintln(h, "bfloat16")
+	}
 	h.Sum(key[:0])
 	return key
 }
