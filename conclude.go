@@ -42,6 +42,7 @@ func (r *runner) conclude(ctx context.Context, kept map[string][][]int) error {
 			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train), Classes: d.Classes(), Image: d.Source().InputDims()},
 		Net:        NetResult{Name: c.Net, Parameters: r.network.Size()},
 		Backend:    c.Backend,
+		Precision:  c.Precision,
 		Metric:     d.Loss().Metric(),
 		Infl:       r.influenceResult(),
 		Drop:       r.drop,

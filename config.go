@@ -10,6 +10,7 @@ import (
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/internal/nearest"
+	"github.com/datadropout/datadropout/internal/precision"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/train"
 )
@@ -82,6 +83,10 @@ type Config struct {
 	// DeviceMemory bounds what XLA keeps on its device between steps, in bytes: the pixels of a training set that fits are there, and are fed
 	// batch by batch otherwise; what they leave is for the steps of metagradient. 0 means [train.DefaultDeviceMemory]; where there is no device, it is 0.
 	DeviceMemory int64 `yaml:"device_memory,omitempty" json:",omitempty"`
+	// Precision is what products are computed in: "float32", "tf32" or "bfloat16". Networks are trained and evaluated in bfloat16 by it (see
+	// [net.Network.BFloat16]); the rest is up to who opens the backend. Deterministic says that the backend gives the same bits every time.
+	Precision     string `yaml:"precision"`
+	Deterministic bool   `yaml:"deterministic"`
 	// Denoise holds what denoising has beside that.
 	Denoise DenoiseConfig `yaml:"denoise,omitempty" json:",omitzero"`
 }
@@ -100,6 +105,8 @@ func DefaultConfig() Config {
 		Rule:           "auto",
 		Seeds:          5,
 		Backend:        "cpu",
+		Precision:      precision.Float32,
+		Deterministic:  true,
 
 		MinClassShare:    DefaultMinClassShare,
 		MinSignAgreement: DefaultMinSignAgreement,
@@ -233,6 +240,12 @@ func (c *Config) validateRun() error {
 			return usagef("the size of the %s split of %s must be at most %d, got %d", size.name, c.Data, mostShapes, size.value)
 		}
 	}
+	if err := precision.Check(c.Precision); err != nil {
+		return &UsageError{Err: err}
+	}
+	if err := c.CheckRepeats(c.Estimator); err != nil {
+		return err
+	}
 	if err := c.Recipe.Validate(); err != nil {
 		return &UsageError{Err: err}
 	}
@@ -258,6 +271,23 @@ func (c *Config) validateStandardErrors(rule Rule) error {
 		}
 	}
 	return nil
+}
+
+// NewNetwork returns the network of a name, as [net.New] does, in the precision of the settings.
+func (c *Config) NewNetwork(name string, input [3]int, outputs int) (*net.Network, error) {
+	n, err := net.New(name, input, outputs)
+	if err == nil && c.Precision == precision.BFloat16 {
+		n = n.BFloat16()
+	}
+	return n, err
+}
+
+// CheckRepeats returns an error for an estimator that repeats the training where the settings let that end elsewhere.
+func (c *Config) CheckRepeats(estimator string) error {
+	if c.Deterministic || !influence.Repeats(estimator) {
+		return nil
+	}
+	return usagef("the estimator %s repeats the training and has to come to the same bits, which it does not with --deterministic=false: leave that out, or take another estimator", estimator)
 }
 
 // ofPictures says whether the data are images of a person's own, as [dataset.OpenPictures] reads them.

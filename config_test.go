@@ -56,6 +56,35 @@ func TestDeviceMemory(t *testing.T) {
 	}
 }
 
+// TestConfigPrecision: what computes is refused where it does not go with the rest, and decides how the network computes.
+func TestConfigPrecision(t *testing.T) {
+	for says, change := range map[string]func(*Config){
+		`unknown precision "bf16"`:                        func(c *Config) { c.Precision = "bf16" },
+		`unknown precision ""`:                            func(c *Config) { c.Precision = "" },
+		"the estimator metagradient repeats the training": func(c *Config) { c.Estimator, c.Deterministic = "metagradient", false },
+		"": func(c *Config) { c.Precision, c.Estimator, c.Deterministic = "bfloat16", "cg", false },
+	} {
+		c := DefaultConfig()
+		change(&c)
+		err := c.Validate()
+		var usage *UsageError
+		if (says == "") != (err == nil) || says != "" && (!errors.As(err, &usage) || !strings.Contains(err.Error(), says)) {
+			t.Errorf("error %v, want %q", err, says)
+		}
+	}
+	for _, precision := range []string{"auto", "float32", "tf32", "bfloat16"} {
+		c := DefaultConfig()
+		c.Precision = precision
+		n, err := c.NewNetwork("softmax", [3]int{8, 8, 1}, 3)
+		if err != nil || n.IsBFloat16() != (precision == "bfloat16") {
+			t.Errorf("in %s the network computes in bfloat16: %v (%v)", precision, n.IsBFloat16(), err)
+		}
+		if _, err := c.NewNetwork("softmaxx", [3]int{8, 8, 1}, 3); err == nil {
+			t.Error("an unknown network was made")
+		}
+	}
+}
+
 // A number may be text, as the name of a network, and is not taken for a fraction of a whole number.
 func TestConfigNumbersAsText(t *testing.T) {
 	c := DefaultConfig()

@@ -196,7 +196,7 @@ func TestGroupRemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer backend.Finalize()
-	r, err := newTrainer(computing(backend, d.Loss(), c.DeviceMemory), d, c.Net, c.Recipe)
+	r, err := newTrainer(computing(backend, d.Loss(), c.DeviceMemory), &c, d, c.Net, c.Recipe)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+
+	"github.com/datadropout/datadropout/internal/precision"
 )
 
 // What a store keeps says what it was made of: where settings have changed since, or a rule proposes other samples, the same key
@@ -17,6 +19,9 @@ func (r *runner) trainingOf(by *trainer, idx []int, seed uint64) string {
 	return digest(func(h hash.Hash) {
 		recipe, _ := json.Marshal(by.recipe) // a recipe that was validated has no number that JSON lacks
 		fmt.Fprintf(h, "%s\n%s\n%s\n%d\n", r.config.Backend, by.network.Name, recipe, seed)
+		if p := r.config.Precision; p != precision.Float32 {
+			fmt.Fprintln(h, p)
+		}
 		if r.data.Patches != nil {
 			// The settings that patches are made by; which images they are of is in the hash of the data.
 			patches, _ := json.Marshal(r.config.deciding().Denoise)

@@ -24,12 +24,14 @@ type Result struct {
 	Data    DataResult `json:"data"`
 	Net     NetResult  `json:"net"`
 	Backend string     `json:"backend"`
-	Metric  string     `json:"metric"`
-	Infl    InflResult `json:"influence"`
-	Drop    DropResult `json:"drop"`
-	Arms    ArmsResult `json:"arms"`
-	Effect  Effect     `json:"effect"`
-	Control Controls   `json:"controls"`
+	// Precision is what products were computed in, see [Config].Precision; empty in results of older versions.
+	Precision string     `json:"precision,omitempty"`
+	Metric    string     `json:"metric"`
+	Infl      InflResult `json:"influence"`
+	Drop      DropResult `json:"drop"`
+	Arms      ArmsResult `json:"arms"`
+	Effect    Effect     `json:"effect"`
+	Control   Controls   `json:"controls"`
 	// Gap is nil where nothing was dropped.
 	Gap     *Gap        `json:"gap,omitempty"`
 	Seconds TimesResult `json:"seconds"`

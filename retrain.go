@@ -60,7 +60,7 @@ func Retrain(ctx context.Context, c Config, d *Data, backend compute.Backend, st
 		config: c, data: revised, backend: backend, store: store, observe: observe, tools: computing(backend, revised.Loss(), c.DeviceMemory), trained: map[string]bool{},
 		out: &Outcome{Config: c, Data: revised, Curves: map[string][][]float64{}},
 	}
-	if r.trainer, err = newTrainer(r.tools, revised, c.Net, c.Recipe); err != nil {
+	if r.trainer, err = newTrainer(r.tools, &c, revised, c.Net, c.Recipe); err != nil {
 		return nil, err
 	}
 	defer r.engine.Close()

@@ -67,7 +67,7 @@ func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe 
 		config: c, data: d, rule: rule, backend: backend, store: store, observe: observe, tools: with,
 		out: &Outcome{Config: c, Data: d}, trained: map[string]bool{},
 	}
-	if r.trainer, err = newTrainer(with, d, c.Net, c.Recipe); err != nil {
+	if r.trainer, err = newTrainer(with, &c, d, c.Net, c.Recipe); err != nil {
 		return nil, err
 	}
 	r.scored = r.trainer
@@ -76,7 +76,7 @@ func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe 
 		if c.InfluenceRecipe != "" {
 			recipe = train.Recipes[c.InfluenceRecipe]
 		}
-		if r.scored, err = newTrainer(with, d, cmp.Or(c.InfluenceNet, c.Net), recipe); err != nil {
+		if r.scored, err = newTrainer(with, &c, d, cmp.Or(c.InfluenceNet, c.Net), recipe); err != nil {
 			r.engine.Close()
 			return nil, err
 		}
@@ -100,9 +100,9 @@ type trainer struct {
 	record  train.Recording
 }
 
-func newTrainer(with tools, d *Data, name string, recipe train.Recipe) (*trainer, error) {
+func newTrainer(with tools, c *Config, d *Data, name string, recipe train.Recipe) (*trainer, error) {
 	input, outputs := d.NetworkDims()
-	network, err := net.New(name, input, outputs)
+	network, err := c.NewNetwork(name, input, outputs)
 	if err != nil {
 		return nil, &UsageError{Err: err}
 	}

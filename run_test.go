@@ -185,7 +185,7 @@ func TestRunAveragesOverInitializations(t *testing.T) {
 			t.Errorf("%s: %d seeds; %s", estimator, o.Result.Infl.Seeds, o.Solver.Message)
 		}
 		// The oracle trains each model by itself, and lets the estimator repeat that.
-		by, err := newTrainer(computing(backend, data.Loss(), c.DeviceMemory), data, c.Net, c.Recipe)
+		by, err := newTrainer(computing(backend, data.Loss(), c.DeviceMemory), &c, data, c.Net, c.Recipe)
 		if err != nil {
 			t.Fatal(err)
 		}

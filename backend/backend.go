@@ -58,35 +58,33 @@ func Resolve(name string) (string, error) {
 	return "", fmt.Errorf("%w %q%s", ErrUnknown, name, nearest.Among(name, strings.Split(Usage, ", ")))
 }
 
-// Open returns the backend of the given name, using at most the given number of threads; 0 means all. XLA chooses its threads
-// itself. The caller finalizes it. A plugin that is not there, does not load or finds no device is a [*MissingError].
+// Open returns the backend of the given name. The caller finalizes it. A plugin that is not there, does not load or finds no device
+// is a [*MissingError], and what it can't do of the options an [*OptionError].
 //
-// On NVIDIA GPUs products and convolutions of float32 may be computed in TF32, which rounds their inputs to 10 bits; see [OpenFloat32].
-// XLA is told there to leave out operations whose results vary from run to run, unless XLA_FLAGS says something about that already.
-func Open(name string, threads int) (compute.Backend, error) { return open(name, threads, false) }
-
-// OpenFloat32 is [Open] without TF32. A plugin must not have been opened in the process before: NVIDIA's libraries are told once.
-func OpenFloat32(name string, threads int) (compute.Backend, error) { return open(name, threads, true) }
-
-func open(name string, threads int, float32Only bool) (compute.Backend, error) {
+// XLA on NVIDIA GPUs is told to leave out operations whose results vary from run to run, unless the options allow them or XLA_FLAGS says
+// something about that already. Its libraries are told once: a process should not open a plugin by different options.
+func Open(name string, o Options) (compute.Backend, error) {
 	resolved, err := Resolve(name)
 	if err != nil {
 		return nil, err
 	}
+	if o, err = o.Resolve(resolved); err != nil {
+		return nil, err
+	}
 	switch resolved {
 	case CPU:
-		if threads > 0 {
-			return cpu.New(fmt.Sprintf("threads=%d", threads))
+		if o.Threads > 0 {
+			return cpu.New(fmt.Sprintf("threads=%d", o.Threads))
 		}
 		return cpu.New("")
 	case Go:
 		return gobackend.New("ops_sequential,parallelism=1")
 	}
-	return openPlugin(resolved, float32Only)
+	return openPlugin(resolved, o)
 }
 
-// openPlugin opens XLA with the plugin that follows the prefix of name.
-func openPlugin(name string, float32Only bool) (compute.Backend, error) {
+// openPlugin opens XLA with the plugin that follows the prefix of name. The options are resolved.
+func openPlugin(name string, o Options) (compute.Backend, error) {
 	plugin := strings.TrimPrefix(name, xlaPrefix)
 	if !compiledIn {
 		return nil, &MissingError{name, "this program was built without cgo, which XLA needs; build it with CGO_ENABLED=1 and a C compiler"}
@@ -95,7 +93,7 @@ func openPlugin(name string, float32Only bool) (compute.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := openXLA(path, float32Only)
+	b, err := openXLA(path, o)
 	if err != nil {
 		reason := fmt.Sprintf("the plugin %s does not start: %s", path, firstLine(err))
 		if isCUDA(path) && !HasGPU() {
@@ -139,7 +137,7 @@ func List() []Description {
 func describe(name string) Description {
 	d := Description{Name: name, What: "XLA, " + cmp.Or(map[string]string{"cuda": "NVIDIA GPUs", "cpu": "on CPUs"}[strings.TrimPrefix(name, xlaPrefix)], "a plugin")}
 	d.Path = findPlugin(strings.TrimPrefix(name, xlaPrefix))
-	b, err := openPlugin(name, false)
+	b, err := Open(name, Options{})
 	var missing *MissingError
 	if errors.As(err, &missing) {
 		d.Reason = missing.Reason

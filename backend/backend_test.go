@@ -10,6 +10,8 @@ import (
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/datadropout/datadropout/internal/precision"
 )
 
 // noPlugins hides what is installed on the machine and returns a folder that plugins are looked for in.
@@ -41,7 +43,7 @@ func TestOpen(t *testing.T) {
 	noPlugins(t)
 	for _, name := range []string{Auto, CPU, Go} {
 		for _, threads := range []int{0, 1} {
-			b, err := Open(name, threads)
+			b, err := Open(name, Options{Threads: threads})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,21 +73,21 @@ func TestMissingSuggestsTheNearest(t *testing.T) {
 // TestMissing opens plugins that are not there or don't work: each error is one line that names the plugin or what to type.
 func TestMissing(t *testing.T) {
 	dir := noPlugins(t)
-	_, err := Open(CUDA, 0)
+	_, err := Open(CUDA, Options{})
 	expectMissing(t, err, CUDA, "datadropout backend install xla:cuda")
-	_, err = Open("xla:cpu", 0)
+	_, err = Open("xla:cpu", Options{})
 	expectMissing(t, err, "xla:cpu", "pjrt_c_api_cpu_plugin.so")
 	gone := filepath.Join(dir, "gone.so")
-	_, err = Open("xla:"+gone, 0)
+	_, err = Open("xla:"+gone, Options{})
 	expectMissing(t, err, gone)
-	_, err = Open("xla:"+dir, 0)
+	_, err = Open("xla:"+dir, Options{})
 	expectMissing(t, err, dir)
 
 	text := filepath.Join(dir, "pjrt_c_api_cuda_plugin.so")
 	if err := os.WriteFile(text, []byte("not a library\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(CUDA, 0)
+	_, err = Open(CUDA, Options{})
 	expectMissing(t, err, text)
 	if got, err := Resolve(Auto); got != CPU && !HasGPU() || err != nil {
 		t.Errorf("a plugin without a GPU: auto stands for %s (%v)", got, err)
@@ -99,7 +101,7 @@ func TestMissing(t *testing.T) {
 		if source != "" {
 			buildStub(t, path, source)
 		}
-		_, err = Open("xla:"+path, 0)
+		_, err = Open("xla:"+path, Options{})
 		expectMissing(t, err, path)
 	}
 }
@@ -150,18 +152,25 @@ func TestSetCUDA(t *testing.T) {
 		{"--xla_gpu_exclude_nondeterministic_ops=true", "--xla_gpu_exclude_nondeterministic_ops=true"},
 	} {
 		t.Setenv(xlaFlagsEnv, x.flags)
-		for _, float32Only := range []bool{false, true} {
-			if err := setCUDA(float32Only); err != nil {
+		for _, name := range []string{precision.TF32, precision.BFloat16, precision.Float32} {
+			if err := setCUDA(Options{Precision: name}); err != nil {
 				t.Fatal(err)
 			}
 			if got := os.Getenv(xlaFlagsEnv); got != x.want {
 				t.Errorf("%q becomes %q, want %q", x.flags, got, x.want)
 			}
-			if off := os.Getenv("NVIDIA_TF32_OVERRIDE") == "0"; off != float32Only {
-				t.Errorf("float32 only is %v and TF32 off is %v", float32Only, off)
+			if off := os.Getenv("NVIDIA_TF32_OVERRIDE") == "0"; off != (name == precision.Float32) {
+				t.Errorf("in %s TF32 off is %v", name, off)
 			}
 		}
 		t.Setenv("NVIDIA_TF32_OVERRIDE", "")
+		t.Setenv(xlaFlagsEnv, x.flags)
+		if err := setCUDA(Options{Precision: precision.TF32, Nondeterministic: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got := os.Getenv(xlaFlagsEnv); got != x.flags {
+			t.Errorf("without the same bits, %q becomes %q", x.flags, got)
+		}
 	}
 }
 

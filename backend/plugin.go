@@ -129,14 +129,14 @@ func pluginPath(backend, plugin string) (string, error) {
 
 func isCUDA(path string) bool { return strings.Contains(strings.ToLower(filepath.Base(path)), "cuda") }
 
-// setCUDA sets the environment that XLA and NVIDIA's libraries read when they are loaded. Convolutions follow float32Only by it.
-func setCUDA(float32Only bool) error {
-	if flags := os.Getenv(xlaFlagsEnv); !strings.Contains(flags, "deterministic_ops") {
+// setCUDA sets the environment that XLA and NVIDIA's libraries read when they are loaded. Convolutions compute without TF32 by it.
+func setCUDA(o Options) error {
+	if flags := os.Getenv(xlaFlagsEnv); !o.Nondeterministic && !strings.Contains(flags, "deterministic_ops") {
 		if err := os.Setenv(xlaFlagsEnv, strings.TrimSpace(flags+" "+deterministicFlags)); err != nil {
 			return err
 		}
 	}
-	if float32Only {
+	if o.float32Only() {
 		return os.Setenv("NVIDIA_TF32_OVERRIDE", "0")
 	}
 	return nil

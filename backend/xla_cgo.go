@@ -18,20 +18,20 @@ const compiledIn = true
 // A plugin is some gigabytes with its libraries: it is never downloaded by the way.
 func init() { xla.EnableAutoInstall(false) }
 
-// openXLA opens XLA with the plugin at path, and with float32Only without TF32. What the libraries log of a failure is in the error, too.
-func openXLA(path string, float32Only bool) (b compute.Backend, err error) {
+// openXLA opens XLA with the plugin at path. The options are resolved. What the libraries log of a failure is in the error, too.
+func openXLA(path string, o Options) (b compute.Backend, err error) {
 	defer func() { // of a plugin that loads and has nothing to offer
 		if r := recover(); r != nil {
 			b, err = nil, fmt.Errorf("not a working plugin: %v", r)
 		}
 	}()
 	if isCUDA(path) {
-		if err := setCUDA(float32Only); err != nil {
+		if err := setCUDA(o); err != nil {
 			return nil, err
 		}
 	}
 	config := path
-	if float32Only {
+	if o.float32Only() {
 		config += ",tf32=false" // for products
 	}
 	klog.LogToStderr(false)

@@ -11,6 +11,6 @@ import (
 // compiledIn says whether XLA is part of this program.
 const compiledIn = false
 
-func openXLA(string, bool) (compute.Backend, error) { return nil, errors.ErrUnsupported }
+func openXLA(string, Options) (compute.Backend, error) { return nil, errors.ErrUnsupported }
 
 func inspect(compute.Backend) (version string, devices []string) { return "", nil }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
+	"github.com/datadropout/datadropout/internal/precision"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/train"
 )
@@ -42,33 +43,40 @@ type Agreement struct {
 	Seconds float64
 }
 
-// A backend agrees within so many roundings of the inputs, and in any case within the least that is allowed. TF32, whose numbers are
-// 2^13 times as far apart as float32's, is told from float32 by this. With ReLU or max-pooling a number near a kink may fall on its
-// other side, on one backend and not on another, which moves derivatives a good deal further; with TF32 many do.
-const (
-	roundings, tf32Roundings         = 100, 1 << 13
-	leastAllowed, leastAllowedTF32   = 2e-5, leastAllowed * tf32Roundings / roundings
-	kinkRoundings                    = 10
-	leastAtKinks, leastAtKinksOfTF32 = 0.05, 0.5
-)
+// tolerance is how far results of a precision may be apart. A backend agrees within so many roundings of the inputs, and in any case within
+// the least that is allowed. With ReLU or max-pooling a number near a kink may fall on its other side, on one backend and not on another,
+// which moves derivatives a good deal further; the coarser the numbers, the more do.
+type tolerance struct{ roundings, least, leastAtKinks float64 }
 
-// Allowed is the difference within which the backends agree: for float32, or for TF32 in products and convolutions.
-func (a Agreement) Allowed(tf32 bool) float64 {
-	kinks := a.Kinks && a.What != influence.PhaseForward
-	switch {
-	case kinks && tf32:
-		return max(leastAtKinksOfTF32, kinkRoundings*a.Rounding)
-	case kinks:
-		return max(leastAtKinks, kinkRoundings*a.Rounding)
-	case tf32:
-		return max(leastAllowedTF32, tf32Roundings*a.Rounding)
+const kinkRoundings = 10
+
+// tolerances are those by precision. TF32's numbers are 2^13 times as far apart as float32's and are told from these by that; bfloat16's are
+// 2^16 times as far.
+var tolerances = map[string]tolerance{
+	precision.Float32:  {100, 2e-5, 0.05},
+	precision.TF32:     {1 << 13, 2e-5 * (1 << 13) / 100, 0.5},
+	precision.BFloat16: {1 << 16, 2e-5 * (1 << 16) / 100, 0.5},
+}
+
+// inBFloat16 are the results that a network in bfloat16 computes so: what trains it, evaluates it and goes back through its training.
+// The others are derivatives at a model, which are computed as with auto.
+var inBFloat16 = []string{influence.PhaseForward, influence.PhaseStep, AgreeTraining, AgreeMetagradient}
+
+// Allowed is the difference within which the backends agree, where products are in the given precision: float32, tf32 or bfloat16.
+func (a Agreement) Allowed(in string) float64 {
+	if in == precision.BFloat16 && !slices.Contains(inBFloat16, a.What) {
+		in = precision.TF32
 	}
-	return max(leastAllowed, roundings*a.Rounding)
+	t := tolerances[in]
+	if a.Kinks && a.What != influence.PhaseForward {
+		return max(t.leastAtKinks, kinkRoundings*a.Rounding)
+	}
+	return max(t.least, t.roundings*a.Rounding)
 }
 
 // Agrees says whether the difference is within what is allowed.
-func (a Agreement) Agrees(tf32 bool) bool {
-	return !math.IsInf(a.Difference, 0) && a.Difference <= a.Allowed(tf32)
+func (a Agreement) Agrees(in string) bool {
+	return !math.IsInf(a.Difference, 0) && a.Difference <= a.Allowed(in)
 }
 
 // AgreeSetting is what [Agree] compares.
@@ -76,6 +84,8 @@ type AgreeSetting struct {
 	// Net names the network, for images of its usual size; Batch is the number of samples of an evaluation or step, at least 2.
 	Net   string
 	Batch int
+	// BFloat16 lets the network compute its products in bfloat16 on the backend, and not on the reference.
+	BFloat16 bool
 }
 
 // Agree computes the same on a backend and on a reference, from synthetic samples, and reports how far they agree: every phase and the
@@ -94,7 +104,11 @@ func Agree(ctx context.Context, backend, reference compute.Backend, s AgreeSetti
 	if err != nil {
 		return fmt.Errorf("training %s on the reference: %w", s.Net, err)
 	}
-	mine, plain, moved := newTrial(backend, network, s, nil), newTrial(reference, network, s, nil), newTrial(reference, network, s, neighbor)
+	own := network
+	if s.BFloat16 {
+		own = network.BFloat16()
+	}
+	mine, plain, moved := newTrial(backend, own, s, nil), newTrial(reference, network, s, nil), newTrial(reference, network, s, neighbor)
 	for _, t := range []*trial{mine, plain, moved} {
 		t.point = &train.Model{Theta: slices.Clone(point.Theta), State: point.State}
 		t.apply(0, t.point.Theta)

@@ -42,8 +42,10 @@ type Setting struct {
 	// Net names the network, for images of its usual size. Network, unless nil, takes its place.
 	Net     string
 	Network *net.Network
-	Batch   int
-	Phase   string
+	// BFloat16 lets the network that Net names compute its products in bfloat16, in the phases in which runs do: forward and step.
+	BFloat16 bool
+	Batch    int
+	Phase    string
 	// Directions is the number of directions that share a pass of score, hvp and ggn; 0 means 1.
 	Directions int
 	// Source, unless nil, holds the samples: every run loads a batch of them, in turn, as training from a seed sees them in
@@ -98,6 +100,9 @@ func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement,
 		var err error
 		if network, err = net.New(s.Net, size, outputs); err != nil {
 			return nil, err
+		}
+		if s.BFloat16 {
+			network = network.BFloat16()
 		}
 	}
 	w := newWorkload(backend, network, s)
@@ -187,6 +192,9 @@ type workload struct {
 }
 
 func newWorkload(backend compute.Backend, n *net.Network, s Setting) *workload {
+	if s.Phase != influence.PhaseForward && s.Phase != influence.PhaseStep {
+		n = n.Float32() // as estimators differentiate at a model
+	}
 	w := &workload{backend: backend, net: n, loss: lossOf(n)}
 	w.engine = train.NewEngine(backend, n, w.loss)
 	theta, state := n.Init(1)

@@ -52,6 +52,8 @@ func TestStudyRefusesWhatTheDataDoNotAllow(t *testing.T) {
 	clean.Original = nil
 	withoutNoise := s
 	withoutNoise.Data = &datadropout.Data{Images: &clean, Split: s.Data.Split, Hash: s.Data.Hash}
+	varying := s
+	varying.Config.Deterministic = false
 	for _, test := range []struct {
 		study   Study
 		options Options
@@ -59,6 +61,7 @@ func TestStudyRefusesWhatTheDataDoNotAllow(t *testing.T) {
 	}{
 		{s, Options{Tests: []string{LOO}, LOOSamples: 200, LOOGroup: 2}, "400"},
 		{s, Options{PerPoint: 1000}, "1000"},
+		{varying, Options{Estimators: []string{"cg", "metagradient"}}, "the estimator metagradient repeats the training"},
 		{withoutNoise, Options{Tests: []string{Mislabel}}, "label noise"},
 	} {
 		_, err := test.study.Run(t.Context(), test.options)

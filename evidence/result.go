@@ -15,7 +15,9 @@ type Result struct {
 	Data    datadropout.DataResult `json:"data"`
 	Net     datadropout.NetResult  `json:"net"`
 	Backend string                 `json:"backend"`
-	Metric  string                 `json:"metric"`
+	// Precision is what products were computed in.
+	Precision string `json:"precision,omitempty"`
+	Metric    string `json:"metric"`
 	// Seed is the first seed; LabelNoise the share of training labels planted wrong.
 	Seed       uint64       `json:"seed"`
 	LabelNoise float64      `json:"label_noise"`

@@ -58,6 +58,11 @@ func (s Study) resolve(o Options) (Options, error) {
 	if err := o.Validate(); err != nil {
 		return o, err
 	}
+	for _, name := range o.Estimators {
+		if err := s.Config.CheckRepeats(name); err != nil {
+			return o, err
+		}
+	}
 	if s.Data.Images == nil {
 		return o, ErrDenoising
 	}
@@ -83,7 +88,7 @@ func (s Study) Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	images := s.Data.Images
-	network, err := net.New(s.Config.Net, [3]int{images.Height, images.Width, images.Channels}, len(images.Classes))
+	network, err := s.Config.NewNetwork(s.Config.Net, [3]int{images.Height, images.Width, images.Channels}, len(images.Classes))
 	if err != nil {
 		return nil, &datadropout.UsageError{Err: err}
 	}
@@ -121,7 +126,7 @@ func (r *runner) begin() {
 		Schema: 1, Version: datadropout.Version(), Task: c.Task,
 		Data: datadropout.DataResult{Name: c.DataName(), Train: len(d.Split.Train), Val: len(d.Split.Score), Tune: len(d.Split.Tune),
 			Test: len(d.Split.Test), Hash: d.Hash, Planted: d.Planted(d.Split.Train)},
-		Net: datadropout.NetResult{Name: c.Net, Parameters: r.network.Size()}, Backend: c.Backend, Metric: train.CrossEntropy{}.Metric(),
+		Net: datadropout.NetResult{Name: c.Net, Parameters: r.network.Size()}, Backend: c.Backend, Precision: c.Precision, Metric: train.CrossEntropy{}.Metric(),
 		Seed: c.Seed, LabelNoise: c.LabelNoise, Recipe: c.Recipe, Influence: c.Influence, HyperParameters: FixedBefore,
 		Options: r.options, Warnings: []string{},
 	}

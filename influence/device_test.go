@@ -10,6 +10,7 @@ import (
 
 	backends "github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/internal/distant"
+	"github.com/datadropout/datadropout/internal/precision"
 	"github.com/datadropout/datadropout/net"
 )
 
@@ -92,7 +93,7 @@ func TestMetagradientOnDeviceXLA(t *testing.T) {
 	if plugin == "" {
 		t.Skip("DATADROPOUT_TESTING_XLA names no plugin of XLA; bench/xla/README.md says how to build one")
 	}
-	b, err := backends.OpenFloat32("xla:"+plugin, 0)
+	b, err := backends.Open("xla:"+plugin, backends.Options{Precision: precision.Float32})
 	if err != nil {
 		t.Fatal(err)
 	}

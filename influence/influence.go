@@ -306,6 +306,10 @@ func HasTarget(name string) bool {
 	return !slices.Contains([]string{"aum", "el2n", "forgetting", "grand", "loss", "random", "self"}, name)
 }
 
+// Repeats says whether the estimator of the name always carries out the training again, which has to end at the model that it is given, to the
+// bit. Others do so where there is no record of the training; see [Recording].
+func Repeats(name string) bool { return name == "metagradient" }
+
 // Names lists the estimators that New knows, sorted.
 func Names() []string {
 	names := make([]string, 0, len(estimators))

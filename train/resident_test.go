@@ -14,12 +14,13 @@ import (
 
 	backends "github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/internal/precision"
 	"github.com/datadropout/datadropout/net"
 )
 
 // openXLA opens the plugin that DATADROPOUT_TESTING_XLA names, once for all tests; bench/xla builds one that needs no GPU.
 var openXLA = sync.OnceValues(func() (compute.Backend, error) {
-	return backends.OpenFloat32("xla:"+os.Getenv("DATADROPOUT_TESTING_XLA"), 0)
+	return backends.Open("xla:"+os.Getenv("DATADROPOUT_TESTING_XLA"), backends.Options{Precision: precision.Float32})
 })
 
 // eachResident runs a test with training sets on the device: on the backend of this program, with the loop over steps unrolled, which it computes

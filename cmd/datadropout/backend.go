@@ -3,22 +3,23 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/gomlx/compute"
 
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/backend"
+	"github.com/datadropout/datadropout/internal/precision"
 )
 
 const backendUsage = "what computes: " + backend.Usage
 
-// openBackend opens the backend of the given name, using at most the given number of threads; 0 means all. It sets name to
-// what it stands for, so that a run's settings name what computed it.
-func openBackend(name *string, threads int) (compute.Backend, error) {
-	return openBackendBy(backend.Open, name, threads)
-}
+// precisionUsage is that of --precision.
+var precisionUsage = "what products are computed in: " + strings.Join(precision.Names, ", ") + "; auto is tf32 on NVIDIA GPUs, else float32; bfloat16 needs XLA"
 
-func openBackendBy(open func(name string, threads int) (compute.Backend, error), name *string, threads int) (compute.Backend, error) {
+// openBackend opens the backend of the given name by the options. It sets both to what they stand for, so that a run's settings name what
+// computed it.
+func openBackend(name *string, o *backend.Options) (compute.Backend, error) {
 	resolved, err := backend.Resolve(*name)
 	if errors.Is(err, backend.ErrUnknown) {
 		return nil, &datadropout.UsageError{Err: fmt.Errorf("--backend: %w", err)}
@@ -27,5 +28,16 @@ func openBackendBy(open func(name string, threads int) (compute.Backend, error),
 		return nil, err
 	}
 	*name = resolved
-	return open(resolved, threads)
+	if *o, err = o.Resolve(resolved); err != nil { // an option that the backend does not have
+		return nil, &datadropout.UsageError{Err: fmt.Errorf("--%w", err)}
+	}
+	return backend.Open(resolved, *o)
+}
+
+// openConfigured is openBackend for settings.
+func openConfigured(c *datadropout.Config) (compute.Backend, error) {
+	o := backend.Options{Threads: c.Threads, Precision: c.Precision, Nondeterministic: !c.Deterministic}
+	b, err := openBackend(&c.Backend, &o)
+	c.Precision = o.Precision
+	return b, err
 }

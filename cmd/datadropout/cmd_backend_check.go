@@ -15,14 +15,15 @@ import (
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/bench"
+	"github.com/datadropout/datadropout/internal/precision"
 	"github.com/datadropout/datadropout/net"
 )
 
 type backendCheckOptions struct {
-	nets  []string
-	batch int
-	tf32  bool
-	json  bool
+	nets      []string
+	batch     int
+	precision string
+	json      bool
 }
 
 func newBackendCheckCommand() *cobra.Command {
@@ -35,8 +36,10 @@ func newBackendCheckCommand() *cobra.Command {
 			"augmented images, and the scores of cg and metagradient.\n\n" +
 			"difference is the largest difference over the largest number; rounding is what the result changes by on " + backend.CPU + " if every pixel\n" +
 			"and parameter moves to a neighboring float32. Results agree within 100 roundings. Where ReLU or max-pooling have kinks derivatives\n" +
-			"may differ by 5 %, since a number near one can fall on its other side. Seconds count compilation.\n\n" + backendExitCodes,
-		Example: "  datadropout backend check xla:cuda",
+			"may differ by 5 %, since a number near one can fall on its other side. Seconds count compilation.\n\n" +
+			"With --precision tf32 or bfloat16, in which runs may compute, as much more is allowed as their numbers are further apart than\n" +
+			"float32's: with bfloat16 in forward, step, training and metagradient, and as with tf32 in the rest, which no run computes in it.\n\n" + backendExitCodes,
+		Example: "  datadropout backend check xla:cuda\n  datadropout backend check xla:cuda --precision bfloat16",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return nil
@@ -51,7 +54,7 @@ func newBackendCheckCommand() *cobra.Command {
 	f.SortFlags = false
 	f.StringSliceVar(&o.nets, "net", []string{"cnn", "cnn-smooth", "resnet20", "resnet20-smooth"}, "networks, such as cnn, resnet20; datadropout nets lists them")
 	f.IntVar(&o.batch, "batch", 16, "samples of a batch")
-	f.BoolVar(&o.tf32, "tf32", false, "let an NVIDIA GPU compute in TF32, as runs do, and allow for it")
+	f.StringVar(&o.precision, "precision", precision.Float32, precisionUsage)
 	f.BoolVar(&o.json, "json", false, "print a JSON line each")
 	return cmd
 }
@@ -60,6 +63,7 @@ func newBackendCheckCommand() *cobra.Command {
 type agreementLine struct {
 	Type       string   `json:"type"`
 	Backend    string   `json:"backend"`
+	Precision  string   `json:"precision"`
 	Net        string   `json:"net"`
 	What       string   `json:"what"`
 	Difference *float64 `json:"difference"`
@@ -85,35 +89,32 @@ func runBackendCheck(ctx context.Context, name string, o *backendCheckOptions, s
 	if o.batch < 2 {
 		return &datadropout.UsageError{Err: fmt.Errorf("the batch must hold at least 2 samples, got %d", o.batch)}
 	}
-	open := backend.OpenFloat32
-	if o.tf32 {
-		open = backend.Open
-	}
-	b, err := openBackendBy(open, &name, 0)
+	options := backend.Options{Precision: o.precision}
+	b, err := openBackend(&name, &options)
 	if err != nil {
 		return err
 	}
 	defer b.Finalize()
-	reference, err := backend.Open(backend.CPU, 0)
+	reference, err := backend.Open(backend.CPU, backend.Options{})
 	if err != nil {
 		return err
 	}
 	defer reference.Finalize()
 	if !o.json {
-		fmt.Fprintf(stdout, "%s against %s, batches of %d\n", b.Description(), backend.CPU, o.batch)
+		fmt.Fprintf(stdout, "%s in %s against %s, batches of %d\n", b.Description(), options.Precision, backend.CPU, o.batch)
 		fmt.Fprintf(stdout, "%-16s %-12s %12s %10s %10s %9s\n", "net", "what", "difference", "rounding", "allowed", "seconds")
 	}
 	var apart []string
 	for _, n := range o.nets {
-		err := compareBackends(ctx, b, reference, bench.AgreeSetting{Net: n, Batch: o.batch}, func(a bench.Agreement) error {
-			agrees, allowed := a.Agrees(o.tf32), a.Allowed(o.tf32)
+		err := compareBackends(ctx, b, reference, bench.AgreeSetting{Net: n, Batch: o.batch, BFloat16: options.Precision == precision.BFloat16}, func(a bench.Agreement) error {
+			agrees, allowed := a.Agrees(options.Precision), a.Allowed(options.Precision)
 			note := ""
 			if !agrees {
 				apart = append(apart, n+" "+a.What)
 				note = "  differs"
 			}
 			if o.json {
-				return json.NewEncoder(stdout).Encode(agreementLine{"agreement", name, n, a.What, orNull(a.Difference), orNull(a.Rounding), orNull(allowed), a.Seconds, agrees})
+				return json.NewEncoder(stdout).Encode(agreementLine{"agreement", name, options.Precision, n, a.What, orNull(a.Difference), orNull(a.Rounding), orNull(allowed), a.Seconds, agrees})
 			}
 			_, err := fmt.Fprintf(stdout, "%-16s %-12s %12.1e %10.1e %10.1e %9.1f%s\n", n, a.What, a.Difference, a.Rounding, allowed, a.Seconds, note)
 			return err

@@ -14,7 +14,7 @@ func TestBackendCheck(t *testing.T) {
 	if code := execute(t.Context(), []string{"backend", "check", "cpu", "--net", "softmax,mlp", "--batch", "2"}, &out, &errs); code != exitDone {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
-	for _, want := range []string{"against cpu, batches of 2", "difference", "softmax", "mlp", "hvp", "metagradient"} {
+	for _, want := range []string{"in float32 against cpu, batches of 2", "difference", "softmax", "mlp", "hvp", "metagradient"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, out.String())
 		}
@@ -26,7 +26,7 @@ func TestBackendCheck(t *testing.T) {
 	lines := 0
 	for line := range strings.Lines(out.String()) {
 		var got agreementLine
-		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Type != "agreement" || got.Backend != "cpu" || got.Difference == nil || *got.Difference != 0 || !got.Agrees {
+		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Type != "agreement" || got.Backend != "cpu" || got.Precision != "float32" || got.Difference == nil || *got.Difference != 0 || !got.Agrees {
 			t.Errorf("%q: %+v, %v", line, got, err)
 		}
 		lines++

@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/datadropout/datadropout/backend"
+	"github.com/datadropout/datadropout/report"
 )
 
 func TestBackendList(t *testing.T) {
@@ -51,6 +54,15 @@ func TestBackendErrors(t *testing.T) {
 		{[]string{"run", "--backend", "xla:none", "--out", filepath.Join(dir, "run")}, exitFailed, "xla:none"},
 		{[]string{"run", "--backend", "xla:mine", "--out", filepath.Join(dir, "run")}, exitFailed, "xla:mine"},
 		{[]string{"bench", "--backend", "xla:cuda", "--net", "softmax"}, exitFailed, "xla:cuda"},
+		{[]string{"run", "--precision", "bfloat", "--out", filepath.Join(dir, "run")}, exitUsage, `--precision: unknown precision "bfloat", did you mean bfloat16?`},
+		{[]string{"run", "--backend", "cpu", "--precision", "tf32", "--out", filepath.Join(dir, "run")}, exitUsage, "--precision tf32: only XLA on NVIDIA GPUs computes in TF32"},
+		{[]string{"train", "--backend", "go", "--precision", "bfloat16", "--out", filepath.Join(dir, "run")}, exitUsage, "--precision bfloat16: networks compute in bfloat16 on XLA only"},
+		{[]string{"bench", "--backend", "cpu", "--precision", "bfloat16"}, exitUsage, "--precision bfloat16: networks compute in bfloat16 on XLA only"},
+		{[]string{"backend", "check", "cpu", "--precision", "tf32"}, exitUsage, "--precision tf32: only XLA on NVIDIA GPUs computes in TF32"},
+		{[]string{"run", "--backend", "cpu", "--deterministic=false", "--out", filepath.Join(dir, "run")}, exitUsage, "--deterministic=false: the backend cpu gives the same bits every time"},
+		{[]string{"bench", "--backend", "xla:mine", "--deterministic=false"}, exitUsage, "--deterministic=false: the backend xla:mine gives the same bits every time"},
+		{[]string{"run", "--backend", "xla:cuda", "--deterministic=false", "--estimator", "metagradient", "--out", filepath.Join(dir, "run")}, exitUsage, "the estimator metagradient repeats the training and has to come to the same bits, which it does not with --deterministic=false"},
+		{[]string{"run", "--backend", "xla:cuda", "--deterministic=false", "--precision", "bfloat16", "--out", filepath.Join(dir, "run")}, exitFailed, "xla:cuda"},
 		{[]string{"backend", "install"}, exitUsage, "name what to install"},
 		{[]string{"backend", "install", "xla:cpu"}, exitUsage, "only xla:cuda"},
 		{[]string{"backend", "install", "xla:cuda", "--cuda", "9"}, exitUsage, "only 12 and 13"},
@@ -65,5 +77,64 @@ func TestBackendErrors(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "run")); err == nil {
 		t.Error("a run directory was made")
+	}
+}
+
+// A run keeps what it computes by, as resolved, and goes on by it; its flags say so where it would be another.
+func TestRunKeepsItsPrecision(t *testing.T) {
+	t.Setenv(backend.PluginPathEnv, t.TempDir())
+	out := filepath.Join(t.TempDir(), "run")
+	args := []string{"train", "--quiet", "--out", out, "--train", "24", "--score", "12", "--tune", "12", "--test", "12", "--net", "softmax", "--epochs", "1", "--seeds", "1", "--threads", "1"}
+	if code, _, stderr := runCommand(t, args...); code != exitDone {
+		t.Fatal(stderr)
+	}
+	raw, err := os.ReadFile(filepath.Join(out, report.ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"backend: cpu\n", "precision: float32\n", "deterministic: true\n"} {
+		if !strings.Contains(string(raw), want) {
+			t.Errorf("config.yaml lacks %q", want)
+		}
+	}
+	if code, _, stderr := runCommand(t, "train", "--quiet", "--resume", "--out", out); code != exitDone {
+		t.Errorf("resumed: %s", stderr)
+	}
+	wrongUsage(t, []string{"train", "--resume", "--out", out, "--precision", "tf32"}, "--precision tf32")
+	const unlike = "with --deterministic=false what goes on does not come to the bits of an unbroken run"
+	if code, _, stderr := runCommand(t, "train", "--resume", "--out", out, "--backend", "xla:cuda", "--deterministic=false"); code != exitFailed || !strings.HasPrefix(stderr, unlike+"\n") {
+		t.Errorf("a resumed run without the same bits: exit code %d, %s", code, stderr)
+	}
+	// A run on a GPU whose settings are taken to a processor: the line says what to change.
+	other := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(other, []byte(strings.Replace(string(raw), "precision: float32", "precision: tf32", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	moved := filepath.Join(t.TempDir(), "run")
+	wrongUsage(t, []string{"train", "--config", other, "--out", moved}, "take --precision auto")
+	if code, _, stderr := runCommand(t, "train", "--quiet", "--config", other, "--precision", "auto", "--out", moved); code != exitDone {
+		t.Errorf("with --precision auto: %s", stderr)
+	}
+}
+
+// A recipe, or a file that does not say what computes, leaves that to be found out, as no flag at all does.
+func TestWhatComputesIsFoundOut(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "own.yaml")
+	if err := os.WriteFile(file, []byte("seeds: 2\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{nil, {"--recipe", "fast"}, {"--config", file}} {
+		o := &runOptions{settings: defaultSettings()}
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		o.addFlags(f)
+		if err := f.Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.readConfig(f); err != nil {
+			t.Fatal(err)
+		}
+		if c := o.config; c.Backend != backend.Auto || c.Precision != "auto" || !c.Deterministic {
+			t.Errorf("%v: backend %s, precision %s, deterministic %v", args, c.Backend, c.Precision, c.Deterministic)
+		}
 	}
 }

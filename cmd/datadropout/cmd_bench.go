@@ -17,16 +17,18 @@ import (
 	"github.com/datadropout/datadropout/bench"
 	"github.com/datadropout/datadropout/cpu"
 	"github.com/datadropout/datadropout/internal/nearest"
+	"github.com/datadropout/datadropout/internal/precision"
 	"github.com/datadropout/datadropout/net"
 )
 
 type benchOptions struct {
-	nets, phases []string
-	batch        int
-	threads      int
-	backend      string
-	seconds      float64
-	json         bool
+	nets, phases       []string
+	batch              int
+	threads            int
+	backend, precision string
+	deterministic      bool
+	seconds            float64
+	json               bool
 }
 
 func newBenchCommand() *cobra.Command {
@@ -48,6 +50,8 @@ func newBenchCommand() *cobra.Command {
 	f.IntVar(&o.batch, "batch", 128, "samples a run")
 	f.IntVar(&o.threads, "threads", 0, "processors to use; 0: all")
 	f.StringVar(&o.backend, "backend", backend.Auto, backendUsage)
+	f.StringVar(&o.precision, "precision", precision.Auto, precisionUsage+", and is for forward and step, as in a run")
+	f.BoolVar(&o.deterministic, "deterministic", true, "the same bits every time; false lets NVIDIA GPUs use operations that vary")
 	f.Float64Var(&o.seconds, "seconds", 2, "how long to measure each")
 	f.BoolVar(&o.json, "json", false, "print a JSON line each")
 	return cmd
@@ -61,6 +65,8 @@ type benchLine struct {
 	Batch           int     `json:"batch"`
 	Threads         int     `json:"threads"`
 	Backend         string  `json:"backend"`
+	Precision       string  `json:"precision"`
+	Deterministic   bool    `json:"deterministic"`
 	ImagesPerSecond float64 `json:"images_per_second"`
 	GFLOPS          float64 `json:"gflops"`
 	PeakGFLOPS      float64 `json:"peak_gflops"`
@@ -85,25 +91,28 @@ func runBench(ctx context.Context, o *benchOptions, stdout io.Writer) error {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	backend, err := openBackend(&o.backend, threads)
+	options := backend.Options{Threads: threads, Precision: o.precision, Nondeterministic: !o.deterministic}
+	computes, err := openBackend(&o.backend, &options)
 	if err != nil {
 		return err
 	}
-	defer backend.Finalize()
+	defer computes.Finalize()
 	peak := cpu.PeakGFLOPS(threads)
 	table := tabwriter.NewWriter(stdout, 0, 4, 3, ' ', tabwriter.AlignRight)
 	if !o.json {
-		fmt.Fprintf(stdout, "%s on %d threads, batch %d; matrix-product peak %.0f GFLOP/s\n", backend.Description(), threads, o.batch, peak)
+		fmt.Fprintf(stdout, "%s on %d threads, %s, batch %d; matrix-product peak %.0f GFLOP/s\n", computes.Description(), threads, options.Precision, o.batch, peak)
 		fmt.Fprintln(table, "net\tphase\timages/s\tGFLOP/s\tof peak\tpeak memory\t")
 	}
 	encoder := json.NewEncoder(stdout)
 	for _, name := range o.nets {
 		for _, phase := range o.phases {
-			m, err := bench.Run(ctx, backend, bench.Setting{Net: name, Batch: o.batch, Phase: phase, Seconds: o.seconds})
+			m, err := bench.Run(ctx, computes, bench.Setting{
+				Net: name, BFloat16: options.Precision == precision.BFloat16, Batch: o.batch, Phase: phase, Seconds: o.seconds,
+			})
 			if err != nil {
 				return err
 			}
-			line := benchLine{"bench", name, phase, o.batch, threads, o.backend, m.ImagesPerSecond, m.GFLOPS, peak, datadropout.PeakMemory()}
+			line := benchLine{"bench", name, phase, o.batch, threads, o.backend, options.Precision, o.deterministic, m.ImagesPerSecond, m.GFLOPS, peak, datadropout.PeakMemory()}
 			if o.json {
 				if err := encoder.Encode(line); err != nil {
 					return err

@@ -23,6 +23,7 @@ import (
 	"github.com/datadropout/datadropout/backend"
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/durable"
+	"github.com/datadropout/datadropout/internal/precision"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/report"
 	"github.com/datadropout/datadropout/restore"
@@ -31,7 +32,8 @@ import (
 
 // denoiseOptions are those of datadropout denoise.
 type denoiseOptions struct {
-	run, arm, out, reference, backend string
+	run, arm, out, reference string
+	backend, precision       string
 
 	seed        int
 	sigma, add  float64
@@ -75,6 +77,7 @@ func newDenoiseCommand() *cobra.Command {
 	f.Float64Var(&o.add, "add-noise", 0, "first add normal noise of that sigma to the images, for trying out")
 	f.Var(&mebibytes{&o.memory, 1}, "tile-memory", "MiB that a tile may take")
 	f.StringVar(&o.backend, "backend", backend.Auto, backendUsage)
+	f.StringVar(&o.precision, "precision", precision.Auto, precisionUsage)
 	f.IntVar(&o.threads, "threads", 0, "processors to use; 0: all")
 	f.BoolVar(&o.json, "json", false, "print a JSON line an image")
 	return cmd
@@ -122,12 +125,13 @@ func runDenoise(ctx context.Context, o *denoiseOptions, images []string, stdout 
 			return err
 		}
 	}
-	computes, err := openBackend(&o.backend, o.threads)
+	options := backend.Options{Threads: o.threads, Precision: o.precision}
+	computes, err := openBackend(&o.backend, &options)
 	if err != nil {
 		return err
 	}
 	defer computes.Finalize()
-	restorer, err := o.restorer(computes, c)
+	restorer, err := o.restorer(computes, options.Precision == precision.BFloat16, c)
 	if err != nil {
 		return err
 	}
@@ -168,11 +172,14 @@ func denoisingRun(dir string) (*datadropout.Config, error) {
 	return &s.Config, nil
 }
 
-// restorer makes the network of the run ready.
-func (o *denoiseOptions) restorer(computes compute.Backend, c *datadropout.Config) (*restore.Restorer, error) {
+// restorer makes the network of the run ready, in bfloat16 or not, whatever it was trained in.
+func (o *denoiseOptions) restorer(computes compute.Backend, bfloat16 bool, c *datadropout.Config) (*restore.Restorer, error) {
 	n, model, err := o.model(c)
 	if err != nil {
 		return nil, err
+	}
+	if bfloat16 {
+		n = n.BFloat16()
 	}
 	return restore.NewRestorer(computes, n, model)
 }

@@ -250,6 +250,7 @@ type planLine struct {
 	Arms           []string     `json:"arms"`
 	Seeds          int          `json:"seeds"`
 	Backend        string       `json:"backend"`
+	Precision      string       `json:"precision"`
 	Stages         []stageLine  `json:"stages"`
 	stageFigures
 	SamplesPerSecond float64 `json:"samples_per_second"`
@@ -278,7 +279,7 @@ func planEvent(e *estimate, c datadropout.Config) planLine {
 	line := planLine{
 		Type: "plan", Data: c.Data, Train: c.Train, Score: c.Score, Tune: c.Tune, Test: c.Test, Net: c.Net, Parameters: n.Size(), Recipe: c.Recipe,
 		Estimator: c.Estimator, InfluenceSeeds: c.InfluenceSeeds, HessianSamples: c.Influence.HessianSamples, Rule: c.Rule, Arms: datadropout.Arms,
-		Seeds: c.Seeds, Backend: c.Backend, SamplesPerSecond: e.rate, PeakMemory: e.memory, Disk: e.disk, MeasuredSeconds: e.measured.Seconds(),
+		Seeds: c.Seeds, Backend: c.Backend, Precision: c.Precision, SamplesPerSecond: e.rate, PeakMemory: e.memory, Disk: e.disk, MeasuredSeconds: e.measured.Seconds(),
 		BudgetSeconds: e.budget.Seconds(), Cuts: e.cuts, Stages: []stageLine{},
 		stageFigures: stageFigures{datadropout.Trainings(e.plan.Most, ""), datadropout.Trainings(e.plan.Least, ""), total(e.most), total(e.least)},
 	}

@@ -175,6 +175,9 @@ func (o *runOptions) carryOut(ctx context.Context, stdout, stderr io.Writer, sta
 	if err := o.checkSettings(&c); err != nil {
 		return err
 	}
+	if o.resumed && o.stage == "" && !c.Deterministic && !o.quiet {
+		fmt.Fprintln(stderr, "with --deterministic=false what goes on does not come to the bits of an unbroken run")
+	}
 	backend, data, done, err := o.open(ctx, &c, o.progress(stderr))
 	if err != nil {
 		return err

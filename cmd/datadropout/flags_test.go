@@ -28,6 +28,7 @@ var badNames = map[string][2]string{
 	"net":                {"resnet21", "resnet20"},
 	"phase":              {"stepp", "step"},
 	"pool":               {"maxx", "max"},
+	"precision":          {"bfloat", "bfloat16"},
 	"preconditioner":     {"diagonl", "diagonal"},
 	"recipe":             {"fsat", "fast"},
 	"removal":            {"wieght", "weight"},

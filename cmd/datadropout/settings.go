@@ -20,6 +20,7 @@ import (
 	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/internal/nearest"
+	"github.com/datadropout/datadropout/internal/precision"
 	"github.com/datadropout/datadropout/net"
 	"github.com/datadropout/datadropout/report"
 	"github.com/datadropout/datadropout/train"
@@ -39,7 +40,15 @@ type settings struct {
 	hash, labels string
 }
 
-func defaultSettings() settings { return settings{config: datadropout.DefaultConfig()} }
+func defaultSettings() settings { return settings{config: machineDefaults()} }
+
+// machineDefaults are the settings of a run without flags, on the machine that runs it: a recipe or a config file that does not say what
+// computes leaves that to be found out.
+func machineDefaults() datadropout.Config {
+	c := datadropout.DefaultConfig()
+	c.Backend, c.Precision = backend.Auto, precision.Auto
+	return c
+}
 
 // addSourceFlags adds those that say which images are read.
 func (s *settings) addSourceFlags(f *pflag.FlagSet) {
@@ -107,7 +116,9 @@ func (s *settings) addInfluenceFlags(f *pflag.FlagSet) {
 func (s *settings) addMachineFlags(f *pflag.FlagSet) {
 	c := &s.config
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "first seed; also draws the split and the label noise")
-	f.StringVar(&c.Backend, "backend", backend.Auto, backendUsage)
+	f.StringVar(&c.Backend, "backend", c.Backend, backendUsage)
+	f.StringVar(&c.Precision, "precision", c.Precision, precisionUsage)
+	f.BoolVar(&c.Deterministic, "deterministic", c.Deterministic, "the same seed gives the same bits; false lets NVIDIA GPUs use faster operations that vary, and excludes metagradient")
 	f.IntVar(&c.Threads, "threads", c.Threads, "processors to use; 0: all")
 	f.Var(&mebibytes{&c.DeviceMemory, 1}, "device-memory", "MiB that XLA may keep on a GPU between steps: training images, and the steps that metagradient goes back through (default 8192)")
 	f.StringVar(&s.file, "config", "", "read the settings from a run's config.yaml; flags override it")
@@ -191,7 +202,7 @@ func (s *settings) readFiles(f *pflag.FlagSet) error {
 	var given []value
 	fromFile := map[string]any{}
 	f.Visit(func(flag *pflag.Flag) { given = append(given, value{flag.Name, flag.Value.String()}) })
-	base, err := s.recipeOver(datadropout.DefaultConfig())
+	base, err := s.recipeOver(machineDefaults())
 	if err != nil {
 		return err
 	}
@@ -254,7 +265,7 @@ func (s *settings) recipeOver(c datadropout.Config) (datadropout.Config, error) 
 
 // open opens the backend that the settings name and loads the data. done closes both.
 func (s *settings) open(ctx context.Context, c *datadropout.Config, progress io.Writer) (engine compute.Backend, data *datadropout.Data, done func(), err error) {
-	if engine, err = openBackend(&c.Backend, c.Threads); err != nil {
+	if engine, err = openConfigured(c); err != nil {
 		return nil, nil, nil, err
 	}
 	if data, err = s.load(ctx, c, progress); err != nil {
