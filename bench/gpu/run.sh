@@ -10,6 +10,7 @@
 #   DATA=DIR                  folder with cifar-10-batches-bin; without it the program's own folder: datadropout data fetch cifar10
 #   PYTHON=python3            for the peers
 #   SIZE=full                 tiny: a few samples of everything, to see that it goes through
+#                             A backend other than CUDA's has no TF32 and no operations that vary: both are left out.
 #   EPOCHS=32 SEEDS=5         of the two-round run of resnet9 on CIFAR-10
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -37,6 +38,13 @@ tiny)
 *) echo "SIZE is full or tiny, not $size" >&2; exit 2 ;;
 esac
 
+case $backend in
+*cuda*) device=cuda precisions=(float32 tf32 bfloat16) ;;
+cpu | go) device=cpu precisions=(float32) ;;
+*) device=cpu precisions=(float32 bfloat16) ;;
+esac
+coarse=${precisions[-1]} # bfloat16, but where the backend has none
+
 part() { printf '\n== %s\n' "$1"; }
 rows=()
 row() { rows+=("$(printf '%-52s %s' "$1" "$2")"); }
@@ -50,28 +58,32 @@ part "devices"
 row "device" "$(head -1 "$out/gpu.txt")"
 
 part "correctness: $backend against cpu"
-for tf32 in "" --tf32; do
-  file=$out/check${tf32#-}.jsonl
-  if "$program" backend check "$backend" "${check[@]}" --json $tf32 >"$file" 2>"$file.err"; then verdict=agrees; else verdict=DIFFERS; fi
+for precision in "${precisions[@]}"; do
+  file=$out/check-$precision.jsonl
+  if "$program" backend check "$backend" "${check[@]}" --json --precision "$precision" >"$file" 2>"$file.err"; then verdict=agrees; else verdict=DIFFERS; fi
   cat "$file" "$file.err"
   # The largest of a key; of the smooth networks, where kinks don't blur it.
   worst=$(sed -n 's/.*"net":"\([^"]*\)".*"difference":\([0-9.e+-]*\).*/\2 \1/p' "$file" | sort -g | grep -e -smooth -e softmax | tail -1)
   [ -s "$file" ] || verdict="FAILED: $(tail -1 "$file.err")"
-  row "agrees with cpu${tf32:+, with TF32}" "$verdict; largest difference without kinks ${worst:-none}"
+  row "agrees with cpu, in $precision" "$verdict; largest difference without kinks ${worst:-none}"
 done
 
 part "the same seed twice"
-for k in 1 2; do
-  "$program" train --quiet --force --out "$out/twice$k" --backend "$backend" "${twice[@]}"
+for precision in auto "${precisions[@]:1}"; do
+  [ "$precision" != tf32 ] || continue # which is auto there
+  for k in 1 2; do
+    "$program" train --quiet --force --out "$out/twice$k-$precision" --backend "$backend" --precision "$precision" "${twice[@]}"
+  done
+  same=same; cmp "$out"/twice[12]-"$precision"/checkpoints/full-0.model || same=DIFFERENT
+  row "the same seed twice gives, in $precision" "$same bits"
+  log=$out/metagradient-$precision.txt
+  if "$program" score --quiet --run "$out/twice1-$precision" --estimator metagradient --no-smoothness-check >"$log" 2>&1; then
+    row "metagradient repeats its training, in $precision" "yes"
+  else
+    cat "$log"
+    row "metagradient repeats its training, in $precision" "NO: $(tail -1 "$log")"
+  fi
 done
-same=same; cmp "$out"/twice[12]/checkpoints/full-0.model || same=DIFFERENT
-row "the same seed twice gives" "$same bits"
-if "$program" score --quiet --run "$out/twice1" --estimator metagradient --no-smoothness-check >"$out/metagradient.txt" 2>&1; then
-  row "metagradient repeats its training" "yes"
-else
-  cat "$out/metagradient.txt"
-  row "metagradient repeats its training" "NO: $(tail -1 "$out/metagradient.txt")"
-fi
 
 part "speed, batches of $batch"
 # measure LABEL COMMAND...: appends a line of JSON with the label to speed.jsonl, or says why there is none.
@@ -85,18 +97,28 @@ measure() {
   fi
 }
 : >"$out/speed.jsonl"
-device=cuda; case $backend in xla:cuda) ;; *) device=cpu ;; esac
 for net in "${nets[@]}"; do
   for phase in "${phases[@]}"; do
     common=(--net "$net" --phase "$phase" --batch "$batch" --seconds "$seconds")
     results=()
-    for who in datadropout nondeterministic cpu torch jax; do
+    ours=("$program" bench --json --backend "$backend" "${common[@]}")
+    torch=("$python" -W ignore "$here/../peers/torch_bench.py" --device $device "${common[@]}")
+    jax=("$python" -W ignore "$here/../peers/jax_bench.py" "${common[@]}")
+    for who in datadropout float32 bfloat16 nondeterministic bfloat16-nondeterministic cpu torch torch-bfloat16 jax jax-bfloat16; do
+      # In bfloat16 a run trains and evaluates, and does nothing else.
+      case $who:$phase in *bfloat16*:step | *bfloat16*:forward) [ "$coarse" = bfloat16 ] || continue ;; *bfloat16*) continue ;; esac
+      case $who:$device in float32:cpu | *nondeterministic:cpu) continue ;; esac
       case $who in
-      datadropout) command=("$program" bench --json --backend "$backend" "${common[@]}") ;;
-      nondeterministic) command=(env XLA_FLAGS="${XLA_FLAGS:-} --xla_gpu_deterministic_ops=false" "$program" bench --json --backend "$backend" "${common[@]}") ;;
+      datadropout) command=("${ours[@]}") ;;
+      float32) command=("${ours[@]}" --precision float32) ;;
+      bfloat16) command=("${ours[@]}" --precision bfloat16) ;;
+      nondeterministic) command=("${ours[@]}" --deterministic=false) ;;
+      bfloat16-nondeterministic) command=("${ours[@]}" --precision bfloat16 --deterministic=false) ;;
       cpu) command=("$program" bench --json --backend cpu "${common[@]}") ;;
-      torch) command=("$python" -W ignore "$here/../peers/torch_bench.py" --device $device "${common[@]}") ;;
-      jax) command=("$python" -W ignore "$here/../peers/jax_bench.py" "${common[@]}") ;;
+      torch) command=("${torch[@]}") ;;
+      torch-bfloat16) command=("${torch[@]}" --precision bfloat16) ;;
+      jax) command=("${jax[@]}") ;;
+      jax-bfloat16) command=("${jax[@]}" --precision bfloat16) ;;
       esac
       if measure "$who" "${command[@]}"; then
         results+=("$who $(tail -1 "$out/speed.jsonl" | field images_per_second | cut -d. -f1)")

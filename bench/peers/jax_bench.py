@@ -9,6 +9,8 @@ import argparse, functools, json, time
 import jax, jax.numpy as jnp
 from jax import lax
 
+OPERANDS = jnp.float32  # the type of what goes into products; parameters and all else are float32
+
 class Layers:
     """Draws parameters on a first pass, and hands them out again in the same order afterwards."""
     def __init__(self, params=None, train=False):
@@ -24,7 +26,8 @@ class Layers:
 
     def conv(self, x, out, k=3, s=1, pad=1, bias=False):
         w = self.param((k, k, x.shape[-1], out), (2 / (k * k * x.shape[-1])) ** .5)
-        y = lax.conv_general_dilated(x, w, (s, s), [(pad, pad)] * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+        x, w = x.astype(OPERANDS), w.astype(OPERANDS)
+        y = lax.conv_general_dilated(x, w, (s, s), [(pad, pad)] * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC')).astype(jnp.float32)
         return y + self.param((out,), 0) if bias else y
 
     def norm(self, x):
@@ -34,7 +37,8 @@ class Layers:
         return (x - mean) * lax.rsqrt(var + 1e-5) * (1 + self.param((c,), 0)) + self.param((c,), 0)
 
     def dense(self, x, out):
-        return x @ self.param((x.shape[-1], out), x.shape[-1] ** -.5) + self.param((out,), 0)
+        w = self.param((x.shape[-1], out), x.shape[-1] ** -.5)
+        return (x.astype(OPERANDS) @ w.astype(OPERANDS)).astype(jnp.float32) + self.param((out,), 0)
 
 def max_pool(x): return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), 'VALID')
 
@@ -66,7 +70,12 @@ def main():
     a.add_argument('--phase', choices=['forward', 'gradient', 'step', 'score', 'hvp'], required=True)
     a.add_argument('--batch', type=int, default=128)
     a.add_argument('--seconds', type=float, default=2)
+    a.add_argument('--precision', choices=['auto', 'float32', 'tf32', 'bfloat16'], default='auto', help='of products; auto is JAX\'s default, TF32 on NVIDIA GPUs')
     a = a.parse_args()
+    global OPERANDS
+    if a.precision == 'bfloat16': OPERANDS = jnp.bfloat16
+    matmul = {'float32': 'float32', 'tf32': 'tensorfloat32'}.get(a.precision)
+    if matmul: jax.config.update('jax_default_matmul_precision', matmul)
     net, shape = NETS[a.net]
     x = jax.random.normal(jax.random.key(2), (a.batch, *shape))
     draw = Layers()
@@ -120,7 +129,7 @@ def main():
         run()
         times.append(time.perf_counter() - at)
     times.sort()
-    print(json.dumps({'net': a.net, 'phase': a.phase, 'batch': a.batch, 'jax': jax.__version__, 'device': str(jax.devices()[0].device_kind),
+    print(json.dumps({'net': a.net, 'phase': a.phase, 'batch': a.batch, 'jax': jax.__version__, 'device': str(jax.devices()[0].device_kind), 'precision': a.precision,
                       'images_per_second': a.batch / times[len(times) // 2]}, separators=(',', ':')), flush=True)
 
 main()

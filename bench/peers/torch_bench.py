@@ -1,4 +1,4 @@
-"""What PyTorch does on the same processors, or on a GPU (--device cuda, with TF32): images a second of the phases that `datadropout bench` measures.
+"""What PyTorch does on the same processors, or on a GPU (--device cuda, with TF32 unless --precision says otherwise): images a second of the phases that `datadropout bench` measures.
 
 One JSON line a measurement, with the keys net, phase, batch, threads, images_per_second, peak_memory_bytes.
 Networks are those of the Go package net, in channels-last layout. Run one network and phase a process for its peak memory.
@@ -55,10 +55,12 @@ def main():
     a.add_argument('--threads', type=int, default=2)
     a.add_argument('--seconds', type=float, default=2)
     a.add_argument('--device', default='cpu')
+    a.add_argument('--precision', choices=['auto', 'float32', 'tf32', 'bfloat16'], default='auto', help='of products; bfloat16 is by autocast, in forward, gradient and step')
     a = a.parse_args()
     if a.device != 'cpu':
         torch.set_default_device(a.device)
-        torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = a.precision != 'float32'
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     make, shape = NETS[a.net]
@@ -77,12 +79,15 @@ def main():
     v = [torch.randn_like(p) for p in params]
     optimizer = torch.optim.SGD(params, lr=1e-4, momentum=0.9, weight_decay=5e-4)
 
+    def outputs():
+        with torch.autocast(a.device.split(':')[0], torch.bfloat16, enabled=a.precision == 'bfloat16'): z = model(x)
+        return z.float()
     def forward():
-        with torch.no_grad(): return per_sample(model(x))
-    def gradient(): return torch.autograd.grad(fused(model(x)), params)
+        with torch.no_grad(): return per_sample(outputs())
+    def gradient(): return torch.autograd.grad(fused(outputs()), params)
     def step():
         optimizer.zero_grad(set_to_none=True)
-        fused(model(x)).backward()
+        fused(outputs()).backward()
         optimizer.step()
     def dual():
         import torch.autograd.forward_ad as fw
@@ -117,7 +122,7 @@ def main():
         run()
         times.append(time.perf_counter() - at)
     times.sort()
-    print(json.dumps({'net': a.net, 'phase': a.phase, 'batch': a.batch, 'threads': a.threads, 'torch': torch.__version__, 'device': a.device,
+    print(json.dumps({'net': a.net, 'phase': a.phase, 'batch': a.batch, 'threads': a.threads, 'torch': torch.__version__, 'device': a.device, 'precision': a.precision,
                       'images_per_second': a.batch / times[len(times) // 2],
                       'peak_memory_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
 
