@@ -27,11 +27,12 @@ import (
 //   - forward: outputs and losses with the running batch-norm statistics
 //   - gradient: the gradient of the mean loss, batch norm frozen
 //   - step: a training step: batch statistics, gradient, momentum, update
+//   - train: steps as a training goes, batches and all; see PhaseTraining
 //   - score: the directional derivative of every sample's loss, in forward mode
 //   - hvp: a Hessian-vector product
 //   - ggn: a Gauss-Newton-vector product
 var Phases = []string{
-	influence.PhaseForward, influence.PhaseGradient, influence.PhaseStep, influence.PhaseDirectional, influence.PhaseHessian, influence.PhaseGaussNewton,
+	influence.PhaseForward, influence.PhaseGradient, influence.PhaseStep, PhaseTraining, influence.PhaseDirectional, influence.PhaseHessian, influence.PhaseGaussNewton,
 }
 
 // directed are the phases along directions.
@@ -42,7 +43,7 @@ type Setting struct {
 	// Net names the network, for images of its usual size. Network, unless nil, takes its place.
 	Net     string
 	Network *net.Network
-	// BFloat16 lets the network that Net names compute its products in bfloat16, in the phases in which runs do: forward and step.
+	// BFloat16 lets the network that Net names compute its products in bfloat16, in the phases in which runs do: forward, step and train.
 	BFloat16 bool
 	Batch    int
 	Phase    string
@@ -104,6 +105,9 @@ func Run(ctx context.Context, backend compute.Backend, s Setting) (*Measurement,
 		if s.BFloat16 {
 			network = network.BFloat16()
 		}
+	}
+	if s.Phase == PhaseTraining {
+		return runTraining(ctx, backend, network, s)
 	}
 	w := newWorkload(backend, network, s)
 	defer w.close()

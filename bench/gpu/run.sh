@@ -24,13 +24,13 @@ mkdir -p "$out"
 
 case $size in
 full)
-  check=(--batch 16) nets=(resnet20 dncnn-s cnn) phases=(step score hvp) batch=128 seconds=5
+  check=(--batch 16) nets=(resnet20:512 dncnn-s:128 cnn:512) phases=(train step score hvp) seconds=5
   twice=(--data shapes --train 2000 --net cnn-smooth --epochs 3 --batch 64 --seeds 1)
   rounds=(--data cifar10 --net resnet9 --recipe fast --epochs "${EPOCHS:-32}" --seeds "${SEEDS:-5}")
   [ -z "${DATA:-}" ] || rounds+=(--data-dir "$DATA")
   ;;
 tiny)
-  check=(--batch 2 --net softmax) nets=(cnn) phases=(step) batch=4 seconds=0.1
+  check=(--batch 2 --net softmax) nets=(cnn:4) phases=(train step) seconds=0.1
   twice=(--data shapes --train 32 --score 16 --tune 16 --test 16 --net lenet5-smooth --epochs 1 --batch 16 --seeds 1)
   rounds=(--data shapes --train 32 --score 16 --tune 16 --test 16 --net mlp --epochs "${EPOCHS:-1}" --batch 16 --seeds "${SEEDS:-2}"
     --score-folds 2 --max-iterations 2 --rule fraction:0.1)
@@ -85,7 +85,7 @@ for precision in auto "${precisions[@]:1}"; do
   fi
 done
 
-part "speed, batches of $batch"
+part "speed"
 # measure LABEL COMMAND...: appends a line of JSON with the label to speed.jsonl, or says why there is none.
 measure() {
   local label=$1 line; shift
@@ -97,7 +97,8 @@ measure() {
   fi
 }
 : >"$out/speed.jsonl"
-for net in "${nets[@]}"; do
+for entry in "${nets[@]}"; do
+  net=${entry%:*} batch=${entry#*:}
   for phase in "${phases[@]}"; do
     common=(--net "$net" --phase "$phase" --batch "$batch" --seconds "$seconds")
     results=()
@@ -106,7 +107,8 @@ for net in "${nets[@]}"; do
     jax=("$python" -W ignore "$here/../peers/jax_bench.py" "${common[@]}")
     for who in datadropout float32 bfloat16 nondeterministic bfloat16-nondeterministic cpu torch torch-bfloat16 jax jax-bfloat16; do
       # In bfloat16 a run trains and evaluates, and does nothing else.
-      case $who:$phase in *bfloat16*:step | *bfloat16*:forward) [ "$coarse" = bfloat16 ] || continue ;; *bfloat16*) continue ;; esac
+      case $who:$phase in torch*:train | jax*:train) continue ;; esac # they have no training with its batches
+      case $who:$phase in *bfloat16*:train | *bfloat16*:step | *bfloat16*:forward) [ "$coarse" = bfloat16 ] || continue ;; *bfloat16*) continue ;; esac
       case $who:$device in float32:cpu | *nondeterministic:cpu) continue ;; esac
       case $who in
       datadropout) command=("${ours[@]}") ;;
@@ -124,7 +126,7 @@ for net in "${nets[@]}"; do
         results+=("$who $(tail -1 "$out/speed.jsonl" | field images_per_second | cut -d. -f1)")
       fi
     done
-    row "images/s, $net $phase" "$(IFS=';'; echo "${results[*]}" | sed 's/;/, /g')"
+    row "images/s, $net $phase, batches of $batch" "$(IFS=';'; echo "${results[*]}" | sed 's/;/, /g')"
   done
 done
 

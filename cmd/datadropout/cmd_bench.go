@@ -50,7 +50,7 @@ func newBenchCommand() *cobra.Command {
 	f.IntVar(&o.batch, "batch", 128, "samples a run")
 	f.IntVar(&o.threads, "threads", 0, "processors to use; 0: all")
 	f.StringVar(&o.backend, "backend", backend.Auto, backendUsage)
-	f.StringVar(&o.precision, "precision", precision.Auto, precisionUsage+", and is for forward and step, as in a run")
+	f.StringVar(&o.precision, "precision", precision.Auto, precisionUsage+", and is for forward, step and train, as in a run")
 	f.BoolVar(&o.deterministic, "deterministic", true, "the same bits every time; false lets NVIDIA GPUs use operations that vary")
 	f.Float64Var(&o.seconds, "seconds", 2, "how long to measure each")
 	f.BoolVar(&o.json, "json", false, "print a JSON line each")
