@@ -10,6 +10,7 @@ import (
 	"github.com/datadropout/datadropout/influence"
 	"github.com/datadropout/datadropout/internal/nearest"
 	"github.com/datadropout/datadropout/net"
+	"github.com/datadropout/datadropout/train"
 )
 
 // Tasks of a run.
@@ -73,9 +74,17 @@ const (
 	leavesBadPairs = 0.15
 	// leavesSide is the side of its images in pixels.
 	leavesSide = 80
-	// DenoiseRecipe names the recipe that denoising has by default.
-	DenoiseRecipe = "denoise"
 )
+
+// DenoiseRecipe returns the name of the recipe that denoising with a network, or a variant of it, has by default.
+func DenoiseRecipe(network string) string {
+	for _, r := range train.Catalogue {
+		if r.Name == "dncnn" && slices.ContainsFunc(r.Networks, func(n string) bool { return n == network || strings.HasPrefix(network, n+"-") }) {
+			return r.Name
+		}
+	}
+	return "denoise"
+}
 
 // leavesSizes are the splits of the procedural set where the settings leave them open, in images.
 var leavesSizes = dataset.Sizes{Train: 160, Score: 40, Tune: 40, Test: 40}

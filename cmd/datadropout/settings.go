@@ -131,7 +131,7 @@ var recipeNames = strings.Join(train.RecipeNames(), ", ")
 // were given.
 func (s *settings) read(f *pflag.FlagSet) error {
 	if s.file == "" && s.recipe == "" && s.asksForDenoising(f) {
-		s.recipe = datadropout.DenoiseRecipe
+		s.recipe = datadropout.DenoiseRecipe(s.config.Net)
 	}
 	if err := s.readFiles(f); err != nil {
 		return err
