@@ -60,7 +60,7 @@ var tolerances = map[string]tolerance{
 
 // inBFloat16 are the results that a network in bfloat16 computes so: what trains it, evaluates it and goes back through its training.
 // The others are derivatives at a model, which are computed as with auto.
-var inBFloat16 = []string{influence.PhaseForward, influence.PhaseStep, AgreeTraining, AgreeMetagradient}
+var inBFloat16 = []string{influence.PhaseForward, influence.PhaseStep, AgreeTraining, AgreeImages, AgreeMetagradient}
 
 // Allowed is the difference within which the backends agree, where products are in the given precision: float32, tf32 or bfloat16.
 func (a Agreement) Allowed(in string) float64 {

@@ -38,7 +38,7 @@ func newBackendCheckCommand() *cobra.Command {
 			"and parameter moves to a neighboring float32. Results agree within 100 roundings. Where ReLU or max-pooling have kinks derivatives\n" +
 			"may differ by 5 %, since a number near one can fall on its other side. Seconds count compilation.\n\n" +
 			"With --precision tf32 or bfloat16, in which runs may compute, as much more is allowed as their numbers are further apart than\n" +
-			"float32's: with bfloat16 in forward, step, training and metagradient, and as with tf32 in the rest, which no run computes in it.\n\n" + backendExitCodes,
+			"float32's: with bfloat16 in forward, step, trainings and metagradient, and as with tf32 in the rest, which no run computes in it.\n\n" + backendExitCodes,
 		Example: "  datadropout backend check xla:cuda\n  datadropout backend check xla:cuda --precision bfloat16",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
