@@ -19,7 +19,7 @@ import (
 	"github.com/datadropout/datadropout/train"
 )
 
-// What [Agree] compares beside [Phases]: the parameters after a few steps of training, for a classifier also of one on augmented images,
+// What [Agree] compares beside the phases that are one graph each: the parameters after a few steps of training, for a classifier also of one on augmented images,
 // which a backend with memory of its own keeps there, and the scores of two estimators.
 const (
 	AgreeTraining     = "training"
@@ -31,7 +31,7 @@ const (
 // Agreement is how far what one backend computes is from what another does. Differences are the largest one between two numbers of
 // a result over its largest number.
 type Agreement struct {
-	// What is one of [Phases], AgreeTraining, AgreeImages, AgreeCG or AgreeMetagradient.
+	// What is one of [Phases] but train, AgreeTraining, AgreeImages, AgreeCG or AgreeMetagradient.
 	What string
 	// Difference is that between the backends. Rounding is what the result changes by on the reference if every input, pixels and
 	// parameters, moves to a neighboring float32; two orders of adding up differ by some such amount. Both are +Inf where
@@ -113,7 +113,7 @@ func Agree(ctx context.Context, backend, reference compute.Backend, s AgreeSetti
 		t.point = &train.Model{Theta: slices.Clone(point.Theta), State: point.State}
 		t.apply(0, t.point.Theta)
 	}
-	compared := append(append([]string{}, Phases...), AgreeTraining, AgreeCG, AgreeMetagradient)
+	compared := append(append([]string{}, graphPhases...), AgreeTraining, AgreeCG, AgreeMetagradient)
 	if len(network.Outputs) == 1 {
 		compared = append(compared, AgreeImages)
 	}

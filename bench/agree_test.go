@@ -61,7 +61,7 @@ func TestAgreeThreads(t *testing.T) {
 	}
 	defer b.Finalize()
 	all := agreements(t, b, AgreeSetting{Net: "lenet5-smooth", Batch: 4})
-	if want := len(Phases) + 4; len(all) != want {
+	if want := len(graphPhases) + 4; len(all) != want {
 		t.Errorf("%d things are compared, want %d", len(all), want)
 	}
 	for _, a := range all {

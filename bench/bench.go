@@ -24,15 +24,18 @@ import (
 
 // Phases lists what can be measured.
 //
+//   - train: steps as a training goes, batches and all; see PhaseTraining
 //   - forward: outputs and losses with the running batch-norm statistics
 //   - gradient: the gradient of the mean loss, batch norm frozen
 //   - step: a training step: batch statistics, gradient, momentum, update
-//   - train: steps as a training goes, batches and all; see PhaseTraining
 //   - score: the directional derivative of every sample's loss, in forward mode
 //   - hvp: a Hessian-vector product
 //   - ggn: a Gauss-Newton-vector product
-var Phases = []string{
-	influence.PhaseForward, influence.PhaseGradient, influence.PhaseStep, PhaseTraining, influence.PhaseDirectional, influence.PhaseHessian, influence.PhaseGaussNewton,
+var Phases = append([]string{PhaseTraining}, graphPhases...)
+
+// graphPhases are those that are one graph each.
+var graphPhases = []string{
+	influence.PhaseForward, influence.PhaseGradient, influence.PhaseStep, influence.PhaseDirectional, influence.PhaseHessian, influence.PhaseGaussNewton,
 }
 
 // directed are the phases along directions.
