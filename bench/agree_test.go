@@ -89,8 +89,10 @@ func TestAgreeBFloat16XLA(t *testing.T) {
 			if !a.Agrees(precision.BFloat16) {
 				t.Errorf("%s %s differs by %.1e, more than %.1e", name, a.What, a.Difference, a.Allowed(precision.BFloat16))
 			}
-			// A short training moves parameters by too little to tell.
-			if mixed := slices.Contains(inBFloat16, a.What); !a.Kinks && a.What != AgreeTraining && mixed == a.Agrees(precision.Float32) {
+			if a.Kinks || a.What == AgreeTraining || a.What == AgreeImages {
+				continue // a short training moves parameters by too little to tell
+			}
+			if mixed := slices.Contains(inBFloat16, a.What); mixed == a.Agrees(precision.Float32) {
 				t.Errorf("%s %s differs by %.1e: in bfloat16 %v", name, a.What, a.Difference, mixed)
 			}
 		}
