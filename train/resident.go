@@ -130,11 +130,7 @@ func (e *Engine) leavePixels(pix []uint8) {
 
 // close frees what the round has on the device for itself.
 func (d *resident) close(e *Engine) {
-	for _, t := range []*tensors.Tensor{d.labels, d.values, d.targets, d.weights} {
-		if t != nil {
-			_ = t.FinalizeAll()
-		}
-	}
+	finalize(d.labels, d.values, d.targets, d.weights)
 	e.leavePixels(d.store.Pix)
 }
 

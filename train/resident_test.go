@@ -164,6 +164,36 @@ func TestDeviceBatches(t *testing.T) {
 	})
 }
 
+// TestResidentClose: what trains on the device may be closed as often as one likes, and leaves the pixels to others that train on them.
+func TestResidentClose(t *testing.T) {
+	e := NewEngine(backend(t, 2), linear(), CrossEntropy{})
+	defer e.Close()
+	e.apart, e.loop = true, unrolled
+	src, idx, r := patterns(20, 2, 3, 1), positions(20), residentRecipe(t, false)
+	other, err := e.newRound(src, idx, r, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := e.Trajectory(t.Context(), src, idx, r, 5, 1<<20, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Close()
+	tr.Close()
+	if len(e.pixels) != 1 {
+		t.Errorf("%d sets are on the device while a training on one goes on", len(e.pixels))
+	}
+	theta, state := e.net.Init(1)
+	other.load(point{theta: theta, momentum: make([]float32, len(theta)), state: state})
+	if _, err := other.advance(0, 1); err != nil {
+		t.Error(err)
+	}
+	other.close()
+	if len(e.pixels) != 0 {
+		t.Errorf("%d sets are left on the device", len(e.pixels))
+	}
+}
+
 func TestLeftOnDevice(t *testing.T) {
 	src := &dataset.Images{Name: "test", Height: 2, Width: 2, Channels: 3, Classes: []string{"a", "b"}, Pix: make([]uint8, 60), Labels: make([]int, 5)}
 	augmented, err := dataset.Augmented(src, dataset.Augmentation{Crop: 1})

@@ -239,18 +239,13 @@ func (r *round) free() {
 	r.theta, r.momentum, r.state, r.kept = nil, nil, nil, nil
 }
 
+// close frees everything. It may be called again.
 func (r *round) close() {
 	r.free()
-	for _, t := range []*tensors.Tensor{r.rate, r.mu, r.decay} {
-		_ = t.FinalizeAll()
-	}
-	for _, t := range []*tensors.Tensor{r.weights, r.gates} {
-		if t != nil {
-			_ = t.FinalizeAll()
-		}
-	}
+	finalize(r.rate, r.mu, r.decay, r.weights, r.gates)
 	_ = r.batch.Close()
 	if r.resident != nil {
 		r.resident.close(r.engine)
+		r.resident = nil // other rounds may use the pixels
 	}
 }
