@@ -17,19 +17,19 @@ type accumulator struct {
 	sum     *tensors.Tensor // one after the other, flat
 }
 
-// newAccumulator returns one that begins at the values.
-func newAccumulator(b compute.Backend, values [][]float64) (*accumulator, error) {
-	exec, err := NewExec(b, func(sum, more *Node) *Node {
-		return Add(sum, ConvertDType(Reshape(more, -1), dtypes.Float64))
-	})
-	if err != nil {
-		return nil, err
-	}
+// accumulation adds a tensor of float32 of any shape to as many sums, [N].
+func accumulation(in []*Node) []*Node {
+	sum, more := in[0], in[1]
+	return []*Node{Add(sum, ConvertDType(Reshape(more, -1), dtypes.Float64))}
+}
+
+// newAccumulator returns one that begins at the values. exec is compiled of accumulation, and stays its owner's.
+func newAccumulator(b compute.Backend, exec *Exec, values [][]float64) *accumulator {
 	flat := make([]float64, 0, total(values))
 	for _, v := range values {
 		flat = append(flat, v...)
 	}
-	return &accumulator{backend: b, exec: exec.WithName("sum over batches"), sum: tensors.FromFlatDataAndDimensions(flat, len(flat))}, nil
+	return &accumulator{backend: b, exec: exec, sum: tensors.FromFlatDataAndDimensions(flat, len(flat))}
 }
 
 // add adds a tensor of as many values. Its memory may be overwritten.
@@ -55,8 +55,7 @@ func (a *accumulator) read(values [][]float64) error {
 	return tensors.ConstFlatData(a.sum, func(flat []float64) { unflatten(values, flat) })
 }
 
-// close frees the compiled graph and the sums.
+// close frees the sums.
 func (a *accumulator) close() {
-	a.exec.Finalize()
 	_ = a.sum.FinalizeAll() // freeing memory early is all this does; there is nothing to be done about a failure
 }

@@ -46,6 +46,23 @@ func TestSumsStayOnDevice(t *testing.T) {
 	}
 }
 
+// TestSumsOnDeviceCompileOnce: a solver asks for many products, which take no other programs than the first one.
+func TestSumsOnDeviceCompileOnce(t *testing.T) {
+	src, n := newBlobs(80, 2, 3, 3, 3), normalized()
+	p, b := afar(newProblem(backend(t, 2), n, src, initial(n, 3), 0))
+	d := open(t, p)
+	var compiled []int
+	for range 3 {
+		if err := d.curvatureProducts(t.Context(), GaussNewton, p.Train, [][]float64{randomVector(n.Size(), 1)}, vectors(1, n.Size())); err != nil {
+			t.Fatal(err)
+		}
+		compiled = append(compiled, b.Compiled())
+	}
+	if compiled[0] == 0 || compiled[2] != compiled[0] {
+		t.Errorf("after each of three products %d programs are compiled", compiled)
+	}
+}
+
 // TestSumsOnDeviceResume kills and cancels an estimation whose sums are on the device, at many moments, and goes on there or on the host.
 func TestSumsOnDeviceResume(t *testing.T) {
 	e := estimator(t, "cg", Options{HessianSamples: AllSamples, MaxIterations: 3, Damping: 0.01})

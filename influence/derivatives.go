@@ -287,10 +287,11 @@ func (d *derivatives) sum(ctx context.Context, name string, graph func([]*Node) 
 	}
 	p := d.newPass(name, direction, positions, sums)
 	p.each = func(rest []int, use func(at, n int, result []float32)) error {
-		a, err := newAccumulator(d.problem.Backend, sums)
+		adds, err := d.exec("sum over batches", accumulation)
 		if err != nil {
 			return err
 		}
+		a := newAccumulator(d.problem.Backend, adds, sums)
 		defer a.close()
 		read := func() error { return a.read(sums) }
 		err = d.batches(ctx, name, graph, direction, rest, read, func(at, n int, result *tensors.Tensor) error {
@@ -331,6 +332,20 @@ func (d *derivatives) newPass(name string, direction *tensors.Tensor, positions 
 	}
 }
 
+// exec returns what compiles the named graph, once.
+func (d *derivatives) exec(name string, graph func([]*Node) []*Node) (*Exec, error) {
+	exec, ok := d.execs[name]
+	if !ok {
+		var err error
+		if exec, err = NewExec(d.problem.Backend, graph); err != nil {
+			return nil, err
+		}
+		// A graph is compiled for every number of directions, of which there are as many as folds: GoMLX's bound is 32.
+		d.execs[name] = exec.WithName(name).SetMaxCache(-1)
+	}
+	return exec, nil
+}
+
 // each evaluates a graph over the positions, batch by batch, and hands use the result for the n positions that begin at
 // position number at.
 func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node) []*Node, direction *tensors.Tensor,
@@ -346,14 +361,9 @@ func (d *derivatives) each(ctx context.Context, name string, graph func([]*Node)
 // batches is each that hands take the result as a tensor, for it to free, and calls ready before what the batches made is kept.
 func (d *derivatives) batches(ctx context.Context, name string, graph func([]*Node) []*Node, direction *tensors.Tensor,
 	positions []int, ready func() error, take func(at, n int, result *tensors.Tensor) error) error {
-	exec, ok := d.execs[name]
-	if !ok {
-		var err error
-		if exec, err = NewExec(d.problem.Backend, graph); err != nil {
-			return err
-		}
-		// A graph is compiled for every number of directions, of which there are as many as folds: GoMLX's bound is 32.
-		d.execs[name] = exec.WithName(name).SetMaxCache(-1)
+	exec, err := d.exec(name, graph)
+	if err != nil {
+		return err
 	}
 	args := d.fixed
 	if direction != nil {

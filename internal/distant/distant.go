@@ -17,6 +17,8 @@ type Backend struct {
 	mu     sync.Mutex
 	live   map[*buffer]int // the values of each buffer that is not freed
 	counts map[int]*Counts
+	// compiled counts the programs.
+	compiled int
 }
 
 // Counts are about buffers of one number of values.
@@ -44,6 +46,13 @@ func (b *Backend) Live() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.live)
+}
+
+// Compiled is the number of programs that were compiled.
+func (b *Backend) Compiled() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.compiled
 }
 
 // of returns the counts for so many values, with the lock held.
@@ -118,6 +127,9 @@ func (b *builder) Compile() (compute.Executable, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.home.mu.Lock()
+	b.home.compiled++
+	b.home.mu.Unlock()
 	return &executable{inner, b.home}, nil
 }
 
