@@ -243,7 +243,7 @@ func (c *Config) validateRun() error {
 	if err := precision.Check(c.Precision); err != nil {
 		return &UsageError{Err: err}
 	}
-	if err := c.CheckRepeats(c.Estimator); err != nil {
+	if err := c.CheckRepeats(c.Estimator, true); err != nil {
 		return err
 	}
 	if err := c.Recipe.Validate(); err != nil {
@@ -282,9 +282,11 @@ func (c *Config) NewNetwork(name string, input [3]int, outputs int) (*net.Networ
 	return n, err
 }
 
-// CheckRepeats returns an error for an estimator that repeats the training where the settings let that end elsewhere.
-func (c *Config) CheckRepeats(estimator string) error {
-	if c.Deterministic || !influence.Repeats(estimator) {
+// CheckRepeats returns an error for an estimator that repeats the training where the settings let that end elsewhere. recorded says that what it
+// wants to know of the training is recorded when the model is trained; else it repeats the training for that.
+func (c *Config) CheckRepeats(estimator string, recorded bool) error {
+	repeats := influence.Repeats(estimator) || !recorded && influence.Recording(estimator, c.Influence) != (train.Recording{})
+	if c.Deterministic || !repeats {
 		return nil
 	}
 	return usagef("the estimator %s repeats the training and has to come to the same bits, which it does not with --deterministic=false: leave that out, or take another estimator", estimator)

@@ -62,6 +62,8 @@ func TestStudyRefusesWhatTheDataDoNotAllow(t *testing.T) {
 		{s, Options{Tests: []string{LOO}, LOOSamples: 200, LOOGroup: 2}, "400"},
 		{s, Options{PerPoint: 1000}, "1000"},
 		{varying, Options{Estimators: []string{"cg", "metagradient"}}, "the estimator metagradient repeats the training"},
+		{varying, Options{Estimators: []string{"cg", "tracin"}}, "the estimator tracin repeats the training"},
+		{varying, Options{Estimators: []string{"aum"}}, "the estimator aum repeats the training"},
 		{withoutNoise, Options{Tests: []string{Mislabel}}, "label noise"},
 	} {
 		_, err := test.study.Run(t.Context(), test.options)

@@ -59,7 +59,7 @@ func (s Study) resolve(o Options) (Options, error) {
 		return o, err
 	}
 	for _, name := range o.Estimators {
-		if err := s.Config.CheckRepeats(name); err != nil {
+		if err := s.Config.CheckRepeats(name, false); err != nil {
 			return o, err
 		}
 	}
