@@ -1,6 +1,7 @@
 package datadropout
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -50,5 +51,18 @@ func TestTooLittleMemoryForTheMetagradientIsRefusedBeforeTraining(t *testing.T) 
 		if tt.refused && (!strings.Contains(err.Error(), "takes at least") || !strings.Contains(err.Error(), "--replay-memory")) {
 			t.Errorf("%v does not say how much there must be", err)
 		}
+	}
+}
+
+// XLA on a processor has no memory of its own either: what it is allowed of a device makes no room for the metagradient.
+func TestTooLittleMemoryWithoutADeviceIsRefusedBeforeTraining(t *testing.T) {
+	c := DefaultConfig()
+	c.Train, c.Score, c.Tune, c.Test, c.Net, c.Recipe.Epochs = 600, 40, 40, 40, "mlp", 3
+	c.Estimator, c.Influence.Memory, c.Backend = "metagradient", 1<<20, "xla:cpu"
+	data, backend := prepare(t, &c)
+	_, err := Run(t.Context(), c, data, backend, NewMemoryStore(), func(e Event) { t.Errorf("the run goes as far as %+v", e) })
+	var usage *UsageError
+	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "takes at least") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -63,6 +63,13 @@ func newRunner(c Config, d *Data, backend compute.Backend, store Store, observe 
 	if rule.Adaptive() && len(d.Split.Tune) < 2 {
 		return nil, usagef("the rule %s chooses by the tune split, which needs at least 2 samples; it has %d", rule, len(d.Split.Tune))
 	}
+	if backend != nil && backend.HasSharedBuffers() { // which the data are loaded without knowing
+		shared := c
+		shared.DeviceMemory = 0
+		if err := checkEstimatorMemory(&shared, d); err != nil {
+			return nil, err
+		}
+	}
 	r := &runner{
 		config: c, data: d, rule: rule, backend: backend, store: store, observe: observe, tools: with,
 		out: &Outcome{Config: c, Data: d}, trained: map[string]bool{},
