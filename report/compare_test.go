@@ -51,6 +51,9 @@ func comparedDir(t *testing.T, name string, deltas []float64, dropped []int, ful
 	if d := s.Denoise; s.Task == datadropout.Denoising {
 		config += fmt.Sprintf("task: %s\ndenoise:\n  bad_pairs: %v\n  stride: %d\n", s.Task, d.BadPairs, d.Stride)
 	}
+	if s.NoisyLabels != "" {
+		config += fmt.Sprintf("noisy_labels: %s\nlabels_hash: %s\n", s.NoisyLabels, s.LabelsHash)
+	}
 	for file, raw := range map[string][]byte{ResultFile: result, ConfigFile: []byte(config), ScoresFile: table(all), DropFile: table(dropped)} {
 		if err := os.WriteFile(filepath.Join(dir, file), raw, 0o644); err != nil {
 			t.Fatal(err)
@@ -86,6 +89,27 @@ func TestCompare(t *testing.T) {
 	raw, err := json.Marshal(c)
 	if err != nil || !strings.Contains(string(raw), `"jaccard":0.666`) {
 		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+// Labels from files are told apart by what the files hold, and not by where they lie.
+func TestCompareLabelsByContent(t *testing.T) {
+	labels := func(path, hash string) string {
+		return comparedDir(t, hash, []float64{-2, -1, 0}, []int{0}, []float64{0.5, 0.6}, []float64{0.6, 0.8},
+			func(_ *datadropout.Result, s *Settings) { s.NoisyLabels, s.LabelsHash = path, hash })
+	}
+	a := labels("labels.csv", "aa")
+	for _, test := range []struct {
+		dir   string
+		other bool
+	}{{labels("/elsewhere/labels.csv", "aa"), false}, {labels("labels.csv", "bb"), true}} {
+		c, err := Compare([]string{a, test.dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warns := strings.Contains(strings.Join(c.Warnings, "\n"), "label noise"); warns != test.other || (len(c.Settings) > 0) != test.other {
+			t.Errorf("%s: warnings %q, settings %+v", test.dir, c.Warnings, c.Settings)
+		}
 	}
 }
 
