@@ -81,7 +81,7 @@ type Config struct {
 	Backend string `yaml:"backend"`
 	Threads int    `yaml:"threads"`
 	// DeviceMemory bounds what XLA keeps on its device between steps, in bytes: the pixels of a training set that fits are there, and are fed
-	// batch by batch otherwise; what they leave is for the steps of metagradient. 0 means [train.DefaultDeviceMemory]; where there is no device, it is 0.
+	// batch by batch otherwise; what they leave is for the steps of metagradient. 0 means [train.DefaultDeviceMemory]; it is 0 where the backend is not XLA.
 	DeviceMemory int64 `yaml:"device_memory,omitempty" json:",omitempty"`
 	// Precision is what products are computed in: "float32", "tf32" or "bfloat16". Networks are trained and evaluated in bfloat16 by it (see
 	// [net.Network.BFloat16]); the rest is up to who opens the backend. Deterministic says that the backend gives the same bits every time.

@@ -43,7 +43,7 @@ func (o Options) Resolve(backend string) (Options, error) {
 	plugin, isXLA := strings.CutPrefix(backend, xlaPrefix)
 	cuda := isXLA && isCUDA(plugin)
 	if o.Nondeterministic && !cuda {
-		return o, &OptionError{"deterministic=false", fmt.Sprintf("the backend %s gives the same bits every time, and has nothing faster: leave it out; only XLA on NVIDIA GPUs has (--backend %s)", backend, CUDA)}
+		return o, &OptionError{"deterministic=false", fmt.Sprintf("the backend %s gives the same bits every time, and has nothing faster: take --deterministic; only XLA on NVIDIA GPUs has (--backend %s)", backend, CUDA)}
 	}
 	switch {
 	case o.Precision == precision.TF32 && !cuda:

@@ -115,6 +115,14 @@ func TestRunKeepsItsPrecision(t *testing.T) {
 	if code, _, stderr := runCommand(t, "train", "--quiet", "--config", other, "--precision", "auto", "--out", moved); code != exitDone {
 		t.Errorf("with --precision auto: %s", stderr)
 	}
+	if err := os.WriteFile(other, []byte(strings.Replace(string(raw), "deterministic: true", "deterministic: false", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	moved = filepath.Join(t.TempDir(), "run")
+	wrongUsage(t, []string{"train", "--config", other, "--out", moved}, "take --deterministic;")
+	if code, _, stderr := runCommand(t, "train", "--quiet", "--config", other, "--deterministic", "--out", moved); code != exitDone {
+		t.Errorf("with --deterministic: %s", stderr)
+	}
 }
 
 // A recipe, or a file that does not say what computes, leaves that to be found out, as no flag at all does.
