@@ -20,11 +20,14 @@ const PhaseTraining = "train"
 // batchesInSet is the size of the set that PhaseTraining trains on, in batches.
 const batchesInSet = 20
 
-// runTraining measures a training, of at least three steps after the first one, which compiles.
+// runTraining measures a training on the source of the setting, or on random samples, of at least three steps after the first one, which compiles.
 func runTraining(ctx context.Context, b compute.Backend, n *net.Network, s Setting) (*Measurement, error) {
-	src, r, err := trainingSet(ctx, n, s.Batch)
-	if err != nil {
-		return nil, err
+	src, r := s.Source, train.Recipe{}
+	if src == nil {
+		var err error
+		if src, r, err = trainingSet(ctx, n, s.Batch); err != nil {
+			return nil, err
+		}
 	}
 	r.BatchSize, r.Momentum, r.WeightDecay, r.Nesterov = s.Batch, 0.9, 5e-4, s.Nesterov
 	r.LearningRate, r.Schedule, r.Epochs = 1e-4, "constant", 1e5 // longer than anybody measures
@@ -36,7 +39,7 @@ func runTraining(ctx context.Context, b compute.Backend, n *net.Network, s Setti
 	began := time.Now()
 	var first, last time.Time
 	runs := 0
-	_, err = engine.Train(training, src, positions(src.Len()), r, 1, func(p train.Progress) {
+	_, err := engine.Train(training, src, positions(src.Len()), r, 1, func(p train.Progress) {
 		last, runs = time.Now(), p.Step-1
 		if p.Step == 1 {
 			first = last
@@ -45,7 +48,7 @@ func runTraining(ctx context.Context, b compute.Backend, n *net.Network, s Setti
 			stop() // what the call has done beside counts too
 		}
 	})
-	if ctx.Err() != nil || !errors.Is(err, context.Canceled) {
+	if err != nil && (ctx.Err() != nil || !errors.Is(err, context.Canceled)) { // it was stopped, or came to its end
 		return nil, err
 	}
 	mean := last.Sub(first).Seconds() / float64(runs)

@@ -202,6 +202,7 @@ func (r *round) stepsOnDevice(t, n int) ([]float32, error) {
 		count:     tensors.FromScalar(int32(n)),
 	}
 	passing := []*tensors.Tensor{in.positions, in.rates, in.count}
+	defer func() { finalize(passing...) }()
 	if kind.viewed {
 		in.views = tensors.FromFlatDataAndDimensions(p.views, mostSteps, size, viewNumbers)
 		passing = append(passing, in.views)
@@ -229,11 +230,6 @@ func (r *round) stepsOnDevice(t, n int) ([]float32, error) {
 	r.theta, r.momentum = out[0], out[1]
 	if stateful {
 		r.state = out[4]
-	}
-	for _, input := range passing {
-		if err := input.FinalizeAll(); err != nil {
-			return nil, err
-		}
 	}
 	losses := make([]float32, n)
 	if err := cmp.Or(toFloat32(out[2], losses), r.watchSteps(t, n, p.positions, out[3])); err != nil {

@@ -327,7 +327,7 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 	if err := t.store.load(t.round, start); err != nil {
 		return nil, err
 	}
-	for s := start.step; ; s++ {
+	for s := start.step; ; {
 		// Before the trajectory keeps this point: a rung is read by way of copies in memory, which what is kept on the device must not have.
 		if t.rises && s != stop && t.ladder.due(s) {
 			if err := t.ladder.save(s, t.round); err != nil {
@@ -357,15 +357,26 @@ func (t *Trajectory) advance(ctx context.Context, start stored, end, vectors int
 			}
 			return nil, err
 		}
-		losses, err := t.round.advance(s, 1)
+		next := stop // where a point is kept, or the end
+		switch {
+		case recorded && s >= last:
+			next = s + 1
+		case len(w.points) < segments:
+			next = min(stop, w.bounds[len(w.points)])
+		}
+		losses, err := t.round.advance(s, min(t.round.ahead, next-s))
 		if err != nil {
-			return nil, err
+			return nil, t.store.advise(err)
 		}
-		if loss := float64(losses[0]); math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return nil, &DivergedError{Net: t.round.engine.net.Name, Epoch: s*len(t.round.positions)/t.round.order.size + 1, Step: s + 1, Loss: loss}
+		for _, l := range losses {
+			loss, epoch := float64(l), s*len(t.round.positions)/t.round.order.size+1
+			s++
+			if math.IsNaN(loss) || math.IsInf(loss, 0) {
+				return nil, &DivergedError{Net: t.round.engine.net.Name, Epoch: epoch, Step: s, Loss: loss}
+			}
+			t.done++
+			t.ticked(t.done, t.planned)
 		}
-		t.done++
-		t.ticked(t.done, t.planned)
 	}
 }
 

@@ -2,6 +2,7 @@ package train
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -86,6 +87,14 @@ func (s *store) toDevice(values, state *tensors.Tensor) (*vector, error) {
 	s.device[values] = v
 	s.peakOnDevice = max(s.peakOnDevice, len(s.device))
 	return v, nil
+}
+
+// advise adds to an error of the device, which may be that its memory is full, that the store has vectors there.
+func (s *store) advise(err error) error {
+	if len(s.device) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%d MiB of steps are kept on the device, of which a lower bound on its memory keeps fewer)", err, int64(len(s.device))*4*int64(s.size+s.stateSize)>>20)
 }
 
 func (s *store) toMemory(values, state *tensors.Tensor) (*vector, error) {

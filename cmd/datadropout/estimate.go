@@ -10,6 +10,7 @@ import (
 	"github.com/datadropout/datadropout"
 	"github.com/datadropout/datadropout/bench"
 	"github.com/datadropout/datadropout/dataset"
+	"github.com/datadropout/datadropout/influence"
 )
 
 // estimate is a plan with what it takes on this machine.
@@ -91,8 +92,12 @@ func (m *measurer) measure(ctx context.Context, p *datadropout.Plan, budget time
 				return err
 			}
 		}
+		name := phase.Name
+		if name == influence.PhaseStep && !m.backend.HasSharedBuffers() {
+			name = bench.PhaseTraining // many steps are one call there
+		}
 		got, err := bench.Run(ctx, m.backend, bench.Setting{
-			Network: p.Networks[phase.Net], Phase: phase.Name, Batch: phase.Batch, Directions: phase.Directions,
+			Network: p.Networks[phase.Net], Phase: name, Batch: phase.Batch, Directions: phase.Directions,
 			Source: source, Nesterov: phase.Nesterov, Seconds: budget.Seconds() / float64(len(missing)), Brief: true,
 		})
 		if err != nil {
