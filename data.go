@@ -123,7 +123,7 @@ func checkEstimatorMemory(c *Config, d *Data) error {
 	if c.InfluenceRecipe != "" {
 		recipe = train.Recipes[c.InfluenceRecipe]
 	}
-	onDevice := train.LeftOnDevice(c.DeviceMemory, d.Source())
+	onDevice := train.LeftOnDevice(c.DeviceMemory, d.Source(), recipe)
 	if err := influence.CheckMemory(c.Estimator, c.Influence, onDevice, network, recipe, len(d.Split.Train)); err != nil {
 		return usagef("%w; raise --replay-memory or --replay-disk", err)
 	}

@@ -171,9 +171,9 @@ func (e *metagradient) bounds(p *Problem) train.Bounds {
 	b := train.Bounds{Memory: cmp.Or(e.options.Memory, DefaultMemory), Disk: e.options.Disk, Dir: p.ScratchDir}
 	switch {
 	case p.Backend == nil: // where it is planned
-		b.Device = train.LeftOnDevice(p.DeviceMemory, p.Source)
+		b.Device = train.LeftOnDevice(p.DeviceMemory, p.Source, p.Recipe)
 	case !p.Backend.HasSharedBuffers():
-		b.Device = train.LeftOnDevice(cmp.Or(p.DeviceMemory, train.DefaultDeviceMemory), p.Source)
+		b.Device = train.LeftOnDevice(cmp.Or(p.DeviceMemory, train.DefaultDeviceMemory), p.Source, p.Recipe)
 	}
 	return b
 }

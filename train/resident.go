@@ -30,8 +30,15 @@ func apart(b compute.Backend) bool { return !b.HasSharedBuffers() && b.Capabilit
 // rounding: repeating a training to the same bits takes a bound on the same side of the size of the set.
 func (e *Engine) BoundDeviceMemory(bytes int64) { e.deviceMemory = cmp.Or(bytes, DefaultDeviceMemory) }
 
-// LeftOnDevice returns what a training set leaves of a bound on the memory of the device, in bytes, for other things to be kept there.
-func LeftOnDevice(bound int64, src dataset.Source) int64 {
+// LeftOnDevice returns what the training set of a recipe leaves of a bound on the memory of the device, in bytes, for other things to be kept there.
+func LeftOnDevice(bound int64, src dataset.Source, r Recipe) int64 {
+	if src != nil && !r.Augmentation.IsZero() {
+		augmented, err := dataset.Augmented(src, r.Augmentation)
+		if err != nil {
+			return bound // nor is it trained on
+		}
+		src = augmented
+	}
 	if stored, ok := src.(dataset.Stored); ok {
 		if store, ok := stored.Store(); ok && int64(len(store.Pix)) <= bound {
 			return bound - int64(len(store.Pix))

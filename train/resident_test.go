@@ -196,16 +196,17 @@ func TestResidentClose(t *testing.T) {
 
 func TestLeftOnDevice(t *testing.T) {
 	src := &dataset.Images{Name: "test", Height: 2, Width: 2, Channels: 3, Classes: []string{"a", "b"}, Pix: make([]uint8, 60), Labels: make([]int, 5)}
-	augmented, err := dataset.Augmented(src, dataset.Augmentation{Crop: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cropped, recolored := Recipe{Augmentation: dataset.Augmentation{Crop: 1}}, Recipe{Augmentation: dataset.Augmentation{Brightness: 0.5}}
 	for _, test := range []struct {
 		bound, want int64
 		src         dataset.Source
-	}{{100, 40, src}, {60, 0, src}, {59, 59, src}, {100, 40, augmented}, {100, 100, nil}} {
-		if got := LeftOnDevice(test.bound, test.src); got != test.want {
-			t.Errorf("%d bytes leave %d beside %T, want %d", test.bound, got, test.src, test.want)
+		recipe      Recipe
+	}{
+		{100, 40, src, Recipe{}}, {60, 0, src, Recipe{}}, {59, 59, src, Recipe{}}, {100, 40, src, cropped}, {100, 100, src, recolored},
+		{100, 100, nil, Recipe{}}, {100, 100, nil, cropped},
+	} {
+		if got := LeftOnDevice(test.bound, test.src, test.recipe); got != test.want {
+			t.Errorf("%d bytes leave %d beside %T augmented by %s, want %d", test.bound, got, test.src, test.recipe.Augmentation, test.want)
 		}
 	}
 }
