@@ -142,8 +142,15 @@ func CheckStore(dir string, tell func(name string, err error)) error {
 		return err
 	}
 	s := &DirStore{dir: dir, state: *found}
+	partial, err := durable.Glob(filepath.Join(dir, checkpointDir), "*"+partialExtension)
+	if err != nil {
+		return err
+	}
 	for _, path := range []string{stateFile, filepath.Join(checkpointDir, stateFile)} {
 		_, err := os.Stat(filepath.Join(dir, path))
+		if errors.Is(err, fs.ErrNotExist) && len(s.state.Done)+len(partial) == 0 {
+			continue // of a process that was killed when it had written the first of the two, and nothing else
+		}
 		tell(path, err)
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.state.Done)) {
@@ -152,10 +159,6 @@ func CheckStore(dir string, tell func(name string, err error)) error {
 			path := filepath.Join(dir, checkpointDir, name)
 			tell(filepath.Join(checkpointDir, name), durable.Verify(path, d.Files[name], s.remedy(path)))
 		}
-	}
-	partial, err := durable.Glob(filepath.Join(dir, checkpointDir), "*"+partialExtension)
-	if err != nil {
-		return err
 	}
 	for _, path := range partial {
 		tell(filepath.Join(checkpointDir, filepath.Base(path)), durable.VerifySeal(path, s.remedy(path)))

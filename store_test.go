@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,40 @@ func identity(t *testing.T, change func(c *Config)) Identity {
 		t.Fatal(err)
 	}
 	return is
+}
+
+// A process that is killed between the first writing of the state and that of its copy has damaged nothing; once something is kept, a copy
+// that is gone is told.
+func TestCheckStoreOfAKilledBeginning(t *testing.T) {
+	for _, name := range []string{stateFile, filepath.Join(checkpointDir, stateFile)} {
+		dir := t.TempDir()
+		if _, err := OpenDirStore(dir, identity(t, func(*Config) {})); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		gone := func() (names []string) {
+			if err := CheckStore(dir, func(name string, err error) {
+				if err != nil {
+					names = append(names, name)
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return names
+		}
+		if got := gone(); got != nil {
+			t.Errorf("without %s, and nothing kept: %v", name, got)
+		}
+		partial := filepath.Join(dir, checkpointDir, "full-0"+partialExtension)
+		if err := os.WriteFile(partial, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := gone(); !slices.Contains(got, name) {
+			t.Errorf("without %s, with a training that is kept: %v", name, got)
+		}
+	}
 }
 
 // A store is opened again by what it is bound to, which went through its file, and any difference that decides the result is named
