@@ -351,7 +351,7 @@ func TestFoldsOfImages(t *testing.T) {
 }
 
 func TestDenoiseRecipe(t *testing.T) {
-	for network, want := range map[string]string{"dncnn-7": "denoise", "ffdnet": "denoise", "cnn": "denoise", "dncnn-s": "dncnn", "dncnn-s-smooth": "dncnn", "dncnn-c": "dncnn"} {
+	for network, want := range map[string]string{"dncnn-7": "denoise", "ffdnet": "denoise", "cnn": "denoise", "dncnn-s": "dncnn", "dncnn-s-smooth": "dncnn", "dncnn-c": "denoise"} {
 		if got := DenoiseRecipe(network); got != want || train.Recipes[got].Epochs == 0 {
 			t.Errorf("the recipe for %s is %s, want %s", network, got, want)
 		}

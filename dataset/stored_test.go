@@ -76,16 +76,10 @@ func TestStore(t *testing.T) {
 			check("plain", store, View{}, i, func(x, y []float32) { images.Fill(i, x, y) })
 		}
 		for _, by := range []string{"none", "crop:2", "crop:12", "crop:3:reflect", "flip", "cutout:1", "cutout:4", "cutout:8", "crop:2,flip,cutout:3", "crop:2:reflect,flip,cutout:3"} {
-			a, err := ParseAugmentation(by)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source, err := Augmented(images, a)
-			if err != nil {
-				t.Fatal(err)
-			}
+			source := augmentedBy(t, images, by)
+			varied := by != "none"
 			store, ok := source.(Stored).Store()
-			if !ok || (store.View == nil) != a.IsZero() {
+			if !ok || (store.View != nil) != varied {
 				t.Fatalf("%s: %v, views %v", by, ok, store.View != nil)
 			}
 			seen := map[View]bool{}
@@ -99,26 +93,32 @@ func TestStore(t *testing.T) {
 					check(by, store, v, i, func(x, y []float32) { source.FillEpoch(i, 5, epoch, x, y) })
 				}
 			}
-			if !a.IsZero() && len(seen) < 2 {
+			if varied && len(seen) < 2 {
 				t.Errorf("%s: all samples are seen as %v", by, seen)
 			}
 		}
 	}
 }
 
+// augmentedBy returns images as the text of an augmentation varies them.
+func augmentedBy(t *testing.T, images *Images, text string) Varying {
+	t.Helper()
+	a, err := ParseAugmentation(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := Augmented(images, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
 // Samples that a View can't say everything of have no store, and neither have those on disk.
 func TestNoStore(t *testing.T) {
 	images := speckles(4, 6, 6, 3)
 	for _, by := range []string{"brightness:0.2", "contrast:0.2", "saturation:0.2", "resized-crop:0.5", "crop:1,flip,brightness:0.1"} {
-		a, err := ParseAugmentation(by)
-		if err != nil {
-			t.Fatal(err)
-		}
-		source, err := Augmented(images, a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := source.(Stored).Store(); ok {
+		if _, ok := augmentedBy(t, images, by).(Stored).Store(); ok {
 			t.Errorf("%s has a store", by)
 		}
 	}

@@ -36,18 +36,8 @@ func TestBFloat16EstimatorsDifferentiateInFloat32(t *testing.T) {
 	plain := *mixed
 	plain.Net = mixed.Net.Float32()
 	for _, name := range []string{"cg", "ekfac", "graddot", "self"} {
-		e, err := New(name, Options{MaxIterations: 3, HessianSamples: 8})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := e.Score(t.Context(), mixed, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := e.Score(t.Context(), &plain, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := estimator(t, name, Options{MaxIterations: 3, HessianSamples: 8})
+		got, want := score(t, e, mixed), score(t, e, &plain)
 		if !slices.Equal(got.Delta, want.Delta) {
 			t.Errorf("%s gives %v, in float32 %v", name, got.Delta, want.Delta)
 		}
@@ -67,18 +57,8 @@ func TestBFloat16ReplaysInBFloat16(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, o := range map[string]Options{"metagradient": {NoSmoothnessCheck: true}, "tracin": {Checkpoints: 2}} {
-		e, err := New(name, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := e.Score(t.Context(), mixed, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := e.Score(t.Context(), &plain, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := estimator(t, name, o)
+		got, want := score(t, e, mixed), score(t, e, &plain)
 		if d := apart(got.Delta, want.Delta); !(d > 1e-5 && d < 0.05) {
 			t.Errorf("%s: scores differ from those of a training in float32 by %.2g of their size, want about 1e-2", name, d)
 		}
