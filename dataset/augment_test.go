@@ -421,14 +421,7 @@ func BenchmarkFillEpoch(b *testing.B) {
 	s := cifarLike(100)
 	x, y := make([]float32, 32*32*3), make([]float32, len(s.Classes))
 	for _, text := range []string{"none", "crop:4,flip", "crop:4,flip,cutout:8", "resized-crop:0.08,flip", "crop:4,flip,brightness:0.4,contrast:0.4,saturation:0.4"} {
-		by, err := ParseAugmentation(text)
-		if err != nil {
-			b.Fatal(err)
-		}
-		v, err := Augmented(s, by)
-		if err != nil {
-			b.Fatal(err)
-		}
+		v := augmentedBy(b, s, text)
 		b.Run(text, func(b *testing.B) {
 			for k := range b.N {
 				v.FillEpoch(k%100, 1, uint64(k/100), x, y)

@@ -101,7 +101,7 @@ func TestStore(t *testing.T) {
 }
 
 // augmentedBy returns images as the text of an augmentation varies them.
-func augmentedBy(t *testing.T, images *Images, text string) Varying {
+func augmentedBy(t testing.TB, images *Images, text string) Varying {
 	t.Helper()
 	a, err := ParseAugmentation(text)
 	if err != nil {

@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/datadropout/datadropout/dataset"
 	"github.com/datadropout/datadropout/net"
 )
 
@@ -133,16 +131,21 @@ func TestResidentTraining(t *testing.T) {
 			}
 
 			vector := int64(4 * (n.Size() + n.StateSize()))
-			var thetas [][]float32
+			var back []seen
 			for _, bounds := range []Bounds{{Memory: 12 * vector}, {Memory: 5 * vector, Device: 6 * vector}, {Memory: 2 * vector, Device: 100 * vector}} {
-				final, visited := thereAndBack(t, e, src, idx, r, bounds)
-				if final.Digest() != want.Digest() {
+				tr, err := e.SpilledTrajectory(t.Context(), src, idx, r, 5, bounds, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tr.Final().Digest() != want.Digest() {
 					t.Errorf("%s: the trajectory with bounds %+v ends elsewhere", n.Name, bounds)
 				}
-				if thetas == nil {
-					thetas = visited
+				moments := visits(t, tr)
+				tr.Close()
+				if back == nil {
+					back = moments
 				}
-				if !slices.EqualFunc(visited, thetas, slices.Equal[[]float32]) {
+				if !slices.EqualFunc(moments, back, seen.equal) {
 					t.Errorf("%s: with bounds %+v the way back leads elsewhere", n.Name, bounds)
 				}
 			}
@@ -151,23 +154,6 @@ func TestResidentTraining(t *testing.T) {
 			}
 		}
 	})
-}
-
-// thereAndBack returns what a training ends with and the parameters of its steps, on the way back through it.
-func thereAndBack(t *testing.T, e *Engine, src dataset.Source, idx []int, r Recipe, bounds Bounds) (final *Model, thetas [][]float32) {
-	t.Helper()
-	tr, err := e.SpilledTrajectory(t.Context(), src, idx, r, 5, bounds, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tr.Close()
-	err = tr.Backward(t.Context(), func(m Moment) error {
-		return tensors.ConstFlatData(m.Theta, func(flat []float32) { thetas = append(thetas, slices.Clone(flat)) })
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tr.Final(), thetas
 }
 
 // inCalls trains in calls of the given numbers of steps, in turn.

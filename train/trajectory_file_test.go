@@ -66,13 +66,7 @@ func TestTrajectorySpills(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		var moments []seen
-		if err := tr.Backward(t.Context(), func(m Moment) error {
-			moments = append(moments, see(t, m))
-			return nil
-		}); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
+		moments := visits(t, tr)
 		if first == nil {
 			first = moments
 		}

@@ -55,13 +55,7 @@ func TestTrajectoryOnDevice(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}
-				var moments []seen
-				if err := tr.Backward(t.Context(), func(m Moment) error {
-					moments = append(moments, see(t, m))
-					return nil
-				}); err != nil {
-					t.Fatalf("%s: %v", what, err)
-				}
+				moments := visits(t, tr)
 				if len(tr.store.device) > 0 {
 					t.Errorf("%s: %d vectors on the device are kept after the way back", what, len(tr.store.device))
 				}
@@ -137,16 +131,10 @@ func TestTrajectoryOnDeviceKeepsRungs(t *testing.T) {
 	vector := vectorBytes(n)
 	bounds := Bounds{Device: 9 * vector, Memory: 2 * vector}
 	steps := spilled.Steps(len(idx))
-	back := func(tr *Trajectory) (moments []seen) {
+	back := func(tr *Trajectory) []seen {
 		t.Helper()
 		defer tr.Close()
-		if err := tr.Backward(t.Context(), func(m Moment) error {
-			moments = append(moments, see(t, m))
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return moments
+		return visits(t, tr)
 	}
 	whole, err := e.SpilledTrajectory(t.Context(), src, idx, spilled, 9, bounds, nil)
 	if err != nil {

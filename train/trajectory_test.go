@@ -30,6 +30,18 @@ func see(t *testing.T, m Moment) seen {
 	return seen{m.Step, values(m.Theta), values(m.State), slices.Clone(m.Positions)}
 }
 
+// visits goes back through a trajectory and returns what it shows.
+func visits(t *testing.T, tr *Trajectory) (all []seen) {
+	t.Helper()
+	if err := tr.Backward(t.Context(), func(m Moment) error {
+		all = append(all, see(t, m))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func (s seen) equal(other seen) bool {
 	return s.step == other.step && slices.Equal(s.theta, other.theta) && slices.Equal(s.state, other.state) && slices.Equal(s.positions, other.positions)
 }
